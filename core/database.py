@@ -1,0 +1,140 @@
+"""The database engine, its transactions, and the one catalogue of tables.
+
+SQLite and PostgreSQL run the same statements. On SQLite a transaction that may write begins with
+``BEGIN IMMEDIATE``: it waits for its turn at the start, where nothing is lost, and never fails
+half-way because another writer came between its read and its write.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    DateTime,
+    Dialect,
+    Engine,
+    MetaData,
+    String,
+    TypeDecorator,
+    create_engine,
+    event,
+)
+from sqlalchemy.engine import Connection
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+BUSY_TIMEOUT_S = 30.0
+"""How long a SQLite writer waits for its turn: longer than any transaction of ours takes."""
+
+POOL_SIZE = 10
+POOL_OVERFLOW = 20
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+"""Every room's ``store`` adds its tables here; ``api.migrations`` makes them."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware instant in UTC, to the microsecond: timestamptz, or sortable text on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """Store text where the database has no instants."""
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(String(27))
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Refuse naive times."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime must not reach the database")
+        value = value.astimezone(UTC)
+        return format_instant(value) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the base class's signature
+        """Return an aware instant."""
+        if value is None:
+            return None
+        return parse_instant(value) if isinstance(value, str) else value.astimezone(UTC)
+
+
+def format_instant(value: datetime) -> str:
+    """Write an instant as RFC 3339 in UTC with six decimals: sorts as text."""
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_instant(text: str) -> datetime:
+    """Read what `format_instant` wrote."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+class Database:
+    """An engine and the two kinds of transaction that the service uses."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Wrap an engine made by `make_engine`; no I/O."""
+        self.engine = engine
+        self._reading_engine = engine.execution_options(aem_begin="BEGIN")
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is the embedded database."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Open a session whose work is committed at the end of the block, or rolled back whole."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Open a session that sees one state of the database and keeps no writer waiting."""
+        with Session(self._reading_engine, expire_on_commit=False) as session:
+            yield session
+
+    def dispose(self) -> None:
+        """Close all pooled connections."""
+        self.engine.dispose()
+
+
+def make_engine(url: str) -> Engine:
+    """Make an engine for a ``sqlite:///`` or ``postgresql+psycopg://`` address.
+
+    SQLite runs in WAL mode with full sync: what was committed survives a power cut.
+    """
+    if url.startswith("sqlite"):
+        engine = create_engine(
+            url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+        )
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW, pool_pre_ping=True)
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # sqlite3 then leaves BEGIN to us
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.execute("PRAGMA recursive_triggers=ON")  # INSERT OR REPLACE then fires delete triggers
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    begin = connection.get_execution_options().get("aem_begin", "BEGIN IMMEDIATE")
+    connection.exec_driver_sql(begin)
