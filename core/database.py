@@ -87,7 +87,8 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         """Wrap an engine made by `make_engine`; no I/O."""
         self.engine = engine
-        self._reading_engine = engine.execution_options(aem_begin="BEGIN")
+        self.writing_engine = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        self._reading_engine = engine.execution_options(sqlite_begin="BEGIN")
 
     @property
     def is_sqlite(self) -> bool:
@@ -97,7 +98,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """Open a session whose work is committed at the end of the block, or rolled back whole."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with Session(self.writing_engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
@@ -127,7 +128,7 @@ def make_engine(url: str) -> Engine:
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # sqlite3 then leaves BEGIN to us
+    connection.isolation_level = "IMMEDIATE"  # for what begins by itself
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
@@ -136,5 +137,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    begin = connection.get_execution_options().get("aem_begin", "BEGIN IMMEDIATE")
-    connection.exec_driver_sql(begin)
+    """Begin as the engine's owner says; the durable-work library begins its own by itself."""
+    begin = connection.get_execution_options().get("sqlite_begin")
+    if begin is not None:
+        connection.exec_driver_sql(begin)
