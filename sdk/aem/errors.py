@@ -1,12 +1,27 @@
-"""The one base of the client's errors.
+"""The one base of the SDK's errors.
 
-    ClientError
-    |-- ApiError            the service answered with a problem (RFC 9457)
-    `-- UnreachableError    no answer came
+SdkError
+|-- ProofError            (aem.proof.errors) evidence is refused
+|-- ArtifactError         (aem.artifact.errors) a folder or an archive is no artifact
+`-- ClientError
+    |-- ApiError          the service answered with a problem (RFC 9457)
+    `-- UnreachableError  no answer came
 """
 
+from typing import ClassVar
 
-class ClientError(Exception):
-    """Base of what the client raises; `reason` is stable and machine-readable."""
+
+class SdkError(Exception):
+    """Base of what the SDK raises.
+
+    Attributes:
+        reason: stable, machine-readable name of what went wrong.
+    """
+
+    reason: ClassVar[str] = "sdk_error"
+
+
+class ClientError(SdkError):
+    """Base of what talking with the service raises."""
 
     reason = "client_error"

@@ -3,10 +3,15 @@
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from aem.proof.errors import MalformedError
+from aem.proof.payload import decode_base64, encode_base64, require_object
+
 _KEY_ID_CHARACTERS = 32
+_PUBLIC_KEY_SIZE_BYTES = 32
 
 
 class KeyPurpose(StrEnum):
@@ -44,10 +49,40 @@ class TrustedKey:
     def from_public_key(cls, purpose: KeyPurpose, key: Ed25519PublicKey) -> "TrustedKey":
         """Name a public key after its own hash."""
         raw = key.public_bytes_raw()
-        key_id = hashlib.sha256(raw).hexdigest()[:_KEY_ID_CHARACTERS]
-        return cls(key_id=key_id, purpose=purpose, public_bytes=raw)
+        return cls(key_id=_key_id(raw), purpose=purpose, public_bytes=raw)
 
     @property
     def public_key(self) -> Ed25519PublicKey:
         """The key, ready to verify."""
         return Ed25519PublicKey.from_public_bytes(self.public_bytes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Write the key as JSON; its raw bytes in base64."""
+        return {
+            "key_id": self.key_id,
+            "purpose": self.purpose.value,
+            "public_key": encode_base64(self.public_bytes),
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> "TrustedKey":
+        """Read what `to_json` wrote.
+
+        Raises:
+            MalformedError: it is anything else, or the key does not have the name of its hash.
+        """
+        fields = require_object(value, ("key_id", "purpose", "public_key"), "a trusted key")
+        raw = decode_base64(fields["public_key"], "public_key")
+        if len(raw) != _PUBLIC_KEY_SIZE_BYTES or fields["key_id"] != _key_id(raw):
+            raise MalformedError(
+                f"the key {fields['key_id']!r} is not the one that it is named for"
+            )
+        if fields["purpose"] not in set(KeyPurpose):
+            raise MalformedError(f"{fields['purpose']!r} is no purpose of a key")
+        return cls(
+            key_id=fields["key_id"], purpose=KeyPurpose(fields["purpose"]), public_bytes=raw
+        )
+
+
+def _key_id(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()[:_KEY_ID_CHARACTERS]
