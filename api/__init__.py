@@ -1,1 +1,1 @@
-"""TBD."""
+"""The composition root and the HTTP surface."""

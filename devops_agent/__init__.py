@@ -1,1 +1,1 @@
-"""TBD."""
+"""Orders and how they are worked: synthesis, validation, publication, settlement."""

@@ -1,0 +1,33 @@
+# Every target does the set-up it needs; a fresh machine needs git, make and Python 3.11 with venv.
+SHELL := /bin/bash
+PYTHON ?= python3
+export PYTHON
+BIN := .venv/bin
+
+.PHONY: setup demo test lint bench soak clean
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml sdk/pyproject.toml $(wildcard requirements/*.lock) scripts/setup.sh
+	@bash scripts/setup.sh
+
+demo: setup ## The main job end to end, on a real example
+	@$(BIN)/aem demo
+
+test: setup ## All tests that this machine allows; with CI set, all of them
+	@bash scripts/with_services.sh $(BIN)/python -m pytest -m "not soak"
+
+lint: setup ## Format, lint, types, one-way imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## Benchmarks, each beside what it is compared with
+	@bash scripts/with_services.sh $(BIN)/python -m benchmarks.order --json
+
+soak: setup ## The full counts; takes hours
+	@bash scripts/with_services.sh $(BIN)/python -m pytest
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,112 @@
+"""Errors as problems (RFC 9457): the one map from the house's error kinds to HTTP statuses."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from aem.artifact import ArtifactError
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from core.errors import (
+    AemError,
+    BadRequestError,
+    ConflictError,
+    InfrastructureError,
+    InvariantViolatedError,
+    NotAllowedError,
+    NotAuthenticatedError,
+    NotFoundError,
+    PaymentRequiredError,
+)
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+STATUS_BY_KIND: dict[type[AemError], HTTPStatus] = {
+    BadRequestError: HTTPStatus.BAD_REQUEST,
+    NotAuthenticatedError: HTTPStatus.UNAUTHORIZED,
+    PaymentRequiredError: HTTPStatus.PAYMENT_REQUIRED,
+    NotAllowedError: HTTPStatus.FORBIDDEN,
+    NotFoundError: HTTPStatus.NOT_FOUND,
+    ConflictError: HTTPStatus.CONFLICT,
+    InfrastructureError: HTTPStatus.SERVICE_UNAVAILABLE,
+    InvariantViolatedError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+_logger = logging.getLogger(__name__)
+
+
+def status_of(error_type: type[AemError]) -> HTTPStatus:
+    """Return the status of an error by its kind; a kind of its own is a defect (tested)."""
+    for kind, status in STATUS_BY_KIND.items():
+        if issubclass(error_type, kind):
+            return status
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def problem(status: int, reason: str, detail: str, **details: Any) -> JSONResponse:
+    """Build a problem; `reason` is stable and machine-readable, `detail` is for people."""
+    body = details | {
+        "type": f"urn:aem:problem:{reason}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "reason": reason,
+    }
+    return JSONResponse(body, status_code=status, media_type=PROBLEM_MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the app a problem."""
+    app.add_exception_handler(AemError, _aem_error)
+    app.add_exception_handler(ArtifactError, _artifact_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _defect)
+
+
+def _aem_error(_request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, AemError):
+        raise error
+    status = status_of(type(error))
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _logger.error("%s: %s", error.reason, error.message, exc_info=error)
+    return problem(status, error.reason, error.message, **error.details)
+
+
+def _artifact_error(_request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, ArtifactError):
+        raise error
+    return problem(HTTPStatus.BAD_REQUEST, error.reason, str(error))
+
+
+def _invalid_request(_request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    places = [
+        {"place": ".".join(str(part) for part in e["loc"]), "message": e["msg"]}
+        for e in error.errors()
+    ]
+    first = places[0]
+    detail = f"{first['place']}: {first['message']}"
+    return problem(HTTPStatus.BAD_REQUEST, "invalid_request", detail, errors=places)
+
+
+def _http_error(_request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):
+        raise error
+    reason = HTTPStatus(error.status_code).name.lower()
+    response = problem(error.status_code, reason, str(error.detail))
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _defect(_request: Request, error: Exception) -> JSONResponse:
+    _logger.error("a defect of the service", exc_info=error)
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal",
+        "the service failed in a way that it does not know; its log says how",
+    )

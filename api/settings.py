@@ -1,0 +1,57 @@
+"""Settings: the one place that reads the environment (``AEM_...``)."""
+
+from decimal import Decimal
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_PORT = 8321
+
+
+class Settings(BaseSettings):
+    """How one process of the service is set up; every field has an ``AEM_`` variable.
+
+    Attributes:
+        data_folder: keys, the embedded database and Git repositories live here.
+        database_url: empty for SQLite in the data folder, else ``postgresql+psycopg://...``.
+        sandbox: ``auto`` (Docker, else bubblewrap, said loudly), ``docker`` or ``bubblewrap``.
+        threshold_tokens: C_dev, what a wallet must hold before it may order.
+        fee_tokens: what an accepted order pays beyond what was metered.
+        tick_interval_s: how often prices are set.
+        smoothing: omega of the paper's section 6.2.
+        checkpoint_interval_s: how often the ledger's head is signed.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="AEM_", extra="forbid", frozen=True)
+
+    data_folder: Path = Path(".aem")
+    database_url: str = ""
+    host: str = "127.0.0.1"
+    port: int = Field(default=DEFAULT_PORT, ge=0, le=65535)
+    sandbox: str = Field(default="auto", pattern="^(auto|docker|bubblewrap)$")
+    threshold_tokens: Decimal = Field(default=Decimal(100), ge=0)
+    fee_tokens: Decimal = Field(default=Decimal(5), ge=0)
+    synthesis_session_s: int = Field(default=240, ge=1, le=3600)
+    synthesis_case_runs: int = Field(default=30_000, ge=1)
+    validation_session_s: int = Field(default=60, ge=1, le=3600)
+    tick_interval_s: int = Field(default=60, ge=1, le=3600)
+    smoothing: Decimal = Field(default=Decimal("0.3"), gt=0, lt=1)
+    checkpoint_interval_s: float = Field(default=1.0, gt=0)
+
+    @property
+    def url(self) -> str:
+        """The database's address."""
+        if self.database_url:
+            return self.database_url
+        return f"sqlite:///{(self.data_folder / 'aem.db').absolute()}"
+
+    @property
+    def keys_folder(self) -> Path:
+        """Where the signing keys are."""
+        return self.data_folder / "keys"
+
+    @property
+    def repositories_folder(self) -> Path:
+        """Where the Git projections are."""
+        return self.data_folder / "git"

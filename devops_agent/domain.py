@@ -1,0 +1,168 @@
+"""Orders: what an agent buys when it pays for an improvement (design, section 8).
+
+submitted -> escrowed -> ingested -> synthesizing -> validating -> published -> deployed -> settled
+                                         `-> rejected -> settled
+             before publication, when the service itself fails:   failed -> refunded
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class OrderState(StrEnum):
+    """Where an order is. `submitted` is over when the order is first seen: escrow takes it on."""
+
+    ESCROWED = "escrowed"
+    INGESTED = "ingested"
+    SYNTHESIZING = "synthesizing"
+    VALIDATING = "validating"
+    PUBLISHED = "published"
+    DEPLOYED = "deployed"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    SETTLED = "settled"
+    REFUNDED = "refunded"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen to the order."""
+        return self in (OrderState.SETTLED, OrderState.REFUNDED)
+
+
+class Outcome(StrEnum):
+    """How an order ended."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+class Deployment(StrEnum):
+    """What happens to a version that passed."""
+
+    DEPLOY = "deploy"  # promoted in the order's channel
+    PROPOSE = "propose"  # published and listed only
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderRequest:
+    """What a buyer asks for, past the parsing of its parts.
+
+    Attributes:
+        artifact: ``namespace/name``.
+        channel: whose head is the incumbent, and which moves when the candidate passes.
+        gold: digest of the frozen dataset that judges.
+        max_price_utok: what the order may cost at most, fee included.
+        deployment: whether a version that passes is promoted.
+        synthesizer: name of a registered synthesizer, or ``candidate`` for one made elsewhere.
+        metrics: named numbers that the buyer adds to those computed from the traces.
+    """
+
+    artifact: str
+    channel: str
+    gold: str
+    max_price_utok: int
+    deployment: Deployment
+    synthesizer: str
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderMoney:
+    """What became of the escrow, in micro-tokens.
+
+    ``escrowed = fee + metered + returned``; ``refunded`` is what the buyer got back in all:
+    `returned` from escrow and, after a failure of the service, `metered` from the reserve.
+    """
+
+    escrowed_utok: int
+    fee_utok: int = 0
+    metered_utok: int = 0
+    returned_utok: int = 0
+    compensated_utok: int = 0
+
+    @property
+    def price_utok(self) -> int:
+        """What the order cost its buyer."""
+        return self.fee_utok + self.metered_utok - self.compensated_utok
+
+    @property
+    def refunded_utok(self) -> int:
+        """What the buyer got back."""
+        return self.returned_utok + self.compensated_utok
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """An order as the record has it.
+
+    Attributes:
+        payer: owner of the wallet that paid.
+        budget: whose treasury takes the fee and whose root bears the fiat.
+        outcome: how it ended; None while it runs.
+        reason: why it was rejected or failed; "" otherwise.
+        version: digest and number of what was published.
+        listing_utok: what the version is listed at.
+        summary: what each stage found out, by stage; never anything of the holdout's cases.
+    """
+
+    id: str
+    request: OrderRequest
+    payer: str
+    budget: str
+    principal: str
+    state: OrderState
+    money: OrderMoney
+    quote: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    outcome: Outcome | None = None
+    reason: str = ""
+    version_digest: str | None = None
+    version_number: int | None = None
+    listing_utok: int | None = None
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that owns the artifact."""
+        return self.request.artifact.partition("/")[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderTerms:
+    """The house's settings for orders.
+
+    Attributes:
+        threshold_utok: C_dev of the paper's section 7.1.
+        fee_utok: what an accepted order pays beyond what was metered.
+        synthesis_session_s: how long a synthesizer may hold a sandbox, at most.
+        validation_session_s: how long each of finalist and incumbent may, on the holdout.
+        synthesis_case_runs: how many dev-case runs a search may spend: it bounds the search, so
+            that the same order gives the same result on a faster or slower machine.
+        attempts: how often a piece of work is tried when the service itself fails at it.
+    """
+
+    threshold_utok: int = 100_000_000
+    fee_utok: int = 5_000_000
+    synthesis_session_s: int = 240
+    validation_session_s: int = 60
+    synthesis_case_runs: int = 30_000
+    attempts: int = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkKey:
+    """Names one attempt at one piece of an order's work, the same after every restart."""
+
+    order_id: str
+    stage: str
+    round: int
+    attempt: int
+
+    @property
+    def attempt_id(self) -> str:
+        """Identifier of the attempt in the ledger and in the record of work."""
+        return f"{self.order_id}:{self.stage}:{self.round}:{self.attempt}"

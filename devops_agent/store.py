@@ -1,0 +1,171 @@
+"""Tables and queries of orders; private to this room."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    and_,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.engine import Row
+from sqlalchemy.orm import Session
+
+from core.database import UtcDateTime, metadata
+from devops_agent.domain import (
+    Deployment,
+    Order,
+    OrderMoney,
+    OrderRequest,
+    OrderState,
+    Outcome,
+)
+from devops_agent.errors import OrderNotFoundError
+
+_ID = String(200)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("artifact", String(130), nullable=False),
+    Column("payer", String(130), nullable=False, index=True),
+    Column("budget", String(130), nullable=False),
+    Column("principal", String(130), nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("quote", JSON, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("outcome", String(20)),
+    Column("reason", Text, nullable=False),
+    Column("escrowed_utok", BigInteger, nullable=False),
+    Column("fee_utok", BigInteger, nullable=False),
+    Column("metered_utok", BigInteger, nullable=False),
+    Column("returned_utok", BigInteger, nullable=False),
+    Column("compensated_utok", BigInteger, nullable=False),
+    Column("version_digest", String(80)),
+    Column("version_number", BigInteger),
+    Column("listing_utok", BigInteger),
+    Column("summary", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index("ix_orders_listing", "created_at", "id"),
+)
+files = Table(
+    "order_files",
+    metadata,
+    Column("order_id", ForeignKey("orders.id"), primary_key=True),
+    Column("role", String(30), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+work = Table(
+    "order_work",
+    metadata,
+    Column("attempt_id", _ID, primary_key=True),
+    Column("order_id", ForeignKey("orders.id"), nullable=False, index=True),
+    Column("dispatched_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("result", JSON),
+)
+"""One row for each attempt at a piece of work, written before the work starts."""
+
+
+def add(session: Session, order: Order) -> None:
+    """Insert a new order."""
+    session.execute(insert(orders).values(**_to_row(order)))
+
+
+def get(session: Session, order_id: str, *, lock: bool = False) -> Order:
+    """Return an order, locked until the end of the transaction if asked.
+
+    Raises:
+        OrderNotFoundError: there is none with this id.
+    """
+    query = select(orders).where(orders.c.id == order_id)
+    row = session.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise OrderNotFoundError(f"there is no order {order_id}")
+    return _from_row(row)
+
+
+def save(session: Session, order: Order) -> None:
+    """Write what may change of an order that is there."""
+    values = _to_row(order)
+    for fixed in ("id", "artifact", "payer", "budget", "principal", "request", "quote"):
+        del values[fixed]
+    del values["created_at"]
+    session.execute(update(orders).where(orders.c.id == order.id).values(**values))
+
+
+def page(
+    session: Session, *, payers: Sequence[str] | None, before: str | None, limit: int
+) -> Sequence[Order]:
+    """Return orders, newest first, older than the order `before`; of these payers, or of all."""
+    query = select(orders).order_by(orders.c.created_at.desc(), orders.c.id.desc()).limit(limit)
+    if payers is not None:
+        query = query.where(orders.c.payer.in_(payers))
+    if before is not None:
+        mark = get(session, before)
+        query = query.where(
+            or_(
+                orders.c.created_at < mark.created_at,
+                and_(orders.c.created_at == mark.created_at, orders.c.id < mark.id),
+            )
+        )
+    return [_from_row(row) for row in session.execute(query)]
+
+
+def put_file(session: Session, order_id: str, role: str, content: bytes) -> None:
+    """Keep a file of the order under its role; a second one under the same role must be equal."""
+    if find_file(session, order_id, role) is None:
+        session.execute(insert(files).values(order_id=order_id, role=role, content=content))
+
+
+def find_file(session: Session, order_id: str, role: str) -> bytes | None:
+    """Return the order's file with this role, or None."""
+    query = select(files.c.content).where(files.c.order_id == order_id, files.c.role == role)
+    return session.execute(query).scalar()
+
+
+def find_work(session: Session, attempt_id: str) -> Row[Any] | None:
+    """Return the record of an attempt, or None where it was never dispatched."""
+    return session.execute(select(work).where(work.c.attempt_id == attempt_id)).one_or_none()
+
+
+def _to_row(order: Order) -> dict[str, Any]:
+    values = {
+        name: getattr(order, name)
+        for name in orders.c.keys()  # noqa: SIM118 - a column collection iterates over columns
+        if hasattr(order, name)
+    }
+    request = asdict(order.request)
+    money = asdict(order.money)
+    return values | money | {"artifact": order.request.artifact, "request": request}
+
+
+def _from_row(row: Row[Any]) -> Order:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
+    values.pop("artifact")
+    money = OrderMoney(**{name: values.pop(name) for name in OrderMoney.__dataclass_fields__})
+    request = OrderRequest(**values.pop("request"))
+    request = replace(request, deployment=Deployment(request.deployment))
+    outcome = values.pop("outcome")
+    state = OrderState(values.pop("state"))
+    return Order(
+        **values,
+        request=request,
+        money=money,
+        state=state,
+        outcome=Outcome(outcome) if outcome else None,
+    )
