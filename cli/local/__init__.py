@@ -1,0 +1,1 @@
+"""Commands that run the service here; they need the [server] extra."""

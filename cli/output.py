@@ -1,0 +1,139 @@
+"""What commands print: JSON for machines, tables for people, and exit codes for both."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import Any, NoReturn
+
+import click
+
+
+class ExitCode(IntEnum):
+    """How a command ended; documented in docs/cli.md."""
+
+    OK = 0
+    FAILED = 1  # the command ran and its answer is no: an order rejected, a lint error
+    USAGE = 2  # options or arguments are wrong
+    NOT_ALLOWED = 3  # no key, an unknown one, or one that may not do this
+    PAYMENT_REQUIRED = 4  # wallet, escrow or budget does not cover it
+    NOT_FOUND = 5
+    CONFLICT = 6  # the state of the thing forbids it
+    BAD_INPUT = 7  # the service refused what was sent
+    UNAVAILABLE = 8  # the service, or a part of it, does not answer
+    NOT_VERIFIED = 9  # an audit found something
+    INTERRUPTED = 130
+
+
+_EXIT_BY_STATUS = {
+    400: ExitCode.BAD_INPUT,
+    401: ExitCode.NOT_ALLOWED,
+    402: ExitCode.PAYMENT_REQUIRED,
+    403: ExitCode.NOT_ALLOWED,
+    404: ExitCode.NOT_FOUND,
+    409: ExitCode.CONFLICT,
+    413: ExitCode.BAD_INPUT,
+    422: ExitCode.BAD_INPUT,
+}
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
+
+
+def exit_code_of(status: int) -> ExitCode:
+    """Return the exit code for an HTTP status that is no success."""
+    return _EXIT_BY_STATUS.get(status, ExitCode.UNAVAILABLE)
+
+
+def fail(message: str, code: ExitCode, *, as_json: bool = False, **details: Any) -> NoReturn:
+    """Say what went wrong, on standard error, and end."""
+    if as_json:
+        print_json({"error": message, "exit_code": int(code), **details})
+    click.echo(f"aem: {message}", err=True)
+    sys.exit(code)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table for people; columns named ``>name`` are right-aligned."""
+    from rich.console import Console  # noqa: PLC0415 - rich is slow to import and help is quick
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    for column in columns:
+        justify: Any = "right" if column.startswith(">") else "left"
+        table.add_column(column.removeprefix(">"), justify=justify, overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width, soft_wrap=False, highlight=False).print(table)
+
+
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """Print named values, a line each, aligned."""
+    width = max(map(len, facts), default=0)
+    for name, value in facts.items():
+        click.echo(f"{name.ljust(width)}  {_cell(value)}")
+
+
+def tokens(utok: int | None) -> str:
+    """Write micro-tokens as tokens: ``12.5``; nothing for None."""
+    return "" if utok is None else _decimal(utok, 6)
+
+
+def usd(nusd: int | None) -> str:
+    """Write nano-dollars as US dollars: ``0.25``; nothing for None."""
+    return "" if nusd is None else _decimal(nusd, 9)
+
+
+def parse_amount(text: str, decimals: int) -> int:
+    """Read a plain decimal number as an integer of its smallest unit.
+
+    Raises:
+        click.BadParameter: no such number, or finer than the unit.
+    """
+    whole, _, rest = text.partition(".")
+    if not (whole.isascii() and whole.isdigit()) or (
+        "." in text and not (rest.isascii() and rest.isdigit())
+    ):
+        raise click.BadParameter(f"{text!r} is no plain number such as 12.5")
+    if len(rest) > decimals:
+        raise click.BadParameter(f"{text!r} has more than {decimals} decimals")
+    return int(whole + rest.ljust(decimals, "0"))
+
+
+class Tokens(click.ParamType):
+    """An amount of tokens on the command line, in micro-tokens past it."""
+
+    name = "tokens"
+
+    def convert(self, value: Any, _param: Any, _ctx: Any) -> int:
+        """Parse the text; a default is an integer already."""
+        return value if isinstance(value, int) else parse_amount(value, 6)
+
+
+class Usd(click.ParamType):
+    """An amount of US dollars on the command line, in nano-dollars past it."""
+
+    name = "usd"
+
+    def convert(self, value: Any, _param: Any, _ctx: Any) -> int:
+        """Parse the text; a default is an integer already."""
+        return value if isinstance(value, int) else parse_amount(value, 9)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def _decimal(amount: int, decimals: int) -> str:
+    whole, rest = divmod(abs(amount), 10**decimals)
+    text = f"{whole}.{rest:0{decimals}d}".rstrip("0").rstrip(".")
+    return f"-{text}" if amount < 0 else text
