@@ -8,7 +8,7 @@ SdkError
     `-- UnreachableError  no answer came
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class SdkError(Exception):
@@ -16,9 +16,16 @@ class SdkError(Exception):
 
     Attributes:
         reason: stable, machine-readable name of what went wrong.
+        details: JSON values that say it in figures: a path, a limit, a key.
     """
 
     reason: ClassVar[str] = "sdk_error"
+
+    def __init__(self, message: str, **details: Any) -> None:
+        """Say what happened, to which thing, and what to do next."""
+        super().__init__(message)
+        self.message = message
+        self.details = details
 
 
 class ClientError(SdkError):
