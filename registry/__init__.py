@@ -1,1 +1,88 @@
-"""TBD."""
+"""Versions that never change, evidence about them, and channels that say which one runs."""
+
+from registry.attestations import Attestations
+from registry.channels import POINTER_LIFETIME, Channels
+from registry.deployments import Deployments
+from registry.difference import FileChange, FileDifference
+from registry.domain import (
+    Acknowledgement,
+    Artifact,
+    ArtifactName,
+    Attestation,
+    ChannelState,
+    GoldEvidence,
+    Move,
+    MoveCause,
+    Page,
+    Version,
+    VersionSource,
+    Yank,
+    channel_topic,
+)
+from registry.errors import (
+    AcknowledgementRefusedError,
+    AlreadyCurrentError,
+    ArtifactNotFoundError,
+    AttestationMissingError,
+    AttestationRefusedError,
+    BlobCorruptedError,
+    BundleRefusedError,
+    ChannelEmptyError,
+    CursorRefusedError,
+    GitProjectionError,
+    NameRefusedError,
+    NameTakenError,
+    NoRollbackTargetError,
+    PathRefusedError,
+    ReasonRequiredError,
+    StaleChannelError,
+    VersionNotFoundError,
+    VersionYankedError,
+)
+from registry.git import GitProjection
+from registry.service import Registry
+from registry.versions import VersionDifference, Versions
+
+__all__ = [
+    "POINTER_LIFETIME",
+    "Acknowledgement",
+    "AcknowledgementRefusedError",
+    "AlreadyCurrentError",
+    "Artifact",
+    "ArtifactName",
+    "ArtifactNotFoundError",
+    "Attestation",
+    "AttestationMissingError",
+    "AttestationRefusedError",
+    "Attestations",
+    "BlobCorruptedError",
+    "BundleRefusedError",
+    "ChannelEmptyError",
+    "ChannelState",
+    "Channels",
+    "CursorRefusedError",
+    "Deployments",
+    "FileChange",
+    "FileDifference",
+    "GitProjection",
+    "GitProjectionError",
+    "GoldEvidence",
+    "Move",
+    "MoveCause",
+    "NameRefusedError",
+    "NameTakenError",
+    "NoRollbackTargetError",
+    "Page",
+    "PathRefusedError",
+    "ReasonRequiredError",
+    "Registry",
+    "StaleChannelError",
+    "Version",
+    "VersionDifference",
+    "VersionNotFoundError",
+    "VersionSource",
+    "VersionYankedError",
+    "Versions",
+    "Yank",
+    "channel_topic",
+]
