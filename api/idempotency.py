@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import JSON, Column, Integer, String, Table, insert, select
+from sqlalchemy import JSON, Column, String, Table, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -20,7 +20,6 @@ requests = Table(
     Column("principal", String(60), primary_key=True),
     Column("key", String(MAX_KEY_CHARACTERS), primary_key=True),
     Column("request_sha256", String(64), nullable=False),
-    Column("status", Integer, nullable=False),
     Column("body", JSON, nullable=False),
     Column("at", UtcDateTime, nullable=False),
 )
@@ -52,7 +51,6 @@ class Mutations:
         principal: str,
         key: str | None,
         request: bytes,
-        status: int,
         action: Callable[[Session], dict[str, Any]],
     ) -> dict[str, Any]:
         """Run the action and keep its answer; or return the answer that was kept.
@@ -61,7 +59,6 @@ class Mutations:
             principal: whose key it is: keys of two principals never meet.
             key: the Idempotency-Key header.
             request: method, path and body: what the key is bound to.
-            status: the HTTP status of success, kept for the record.
             action: does the work in the session that it is given.
 
         Raises:
@@ -75,7 +72,7 @@ class Mutations:
             )
         digest = hashlib.sha256(request).hexdigest()
         try:
-            return self._run_once(principal, key, digest, status, action)
+            return self._run_once(principal, key, digest, action)
         except IntegrityError:
             # The same request came twice at the same time and the other one was first.
             with self._database.reading() as session:
@@ -89,7 +86,6 @@ class Mutations:
         principal: str,
         key: str,
         digest: str,
-        status: int,
         action: Callable[[Session], dict[str, Any]],
     ) -> dict[str, Any]:
         with self._database.transaction() as session:
@@ -98,9 +94,7 @@ class Mutations:
                 return kept
             body = action(session)
             row = {"principal": principal, "key": key, "request_sha256": digest}
-            session.execute(
-                insert(requests).values(row, status=status, body=body, at=self._clock.now())
-            )
+            session.execute(insert(requests).values(row, body=body, at=self._clock.now()))
             return body
 
     def _kept(

@@ -5,7 +5,7 @@ happened. Readers resume from the last number that they saw.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,8 +19,8 @@ from core.clock import Clock
 from core.database import Database, UtcDateTime, metadata
 
 READ_LIMIT_ROWS = 500
-POLL_INTERVAL_S = 0.05
-"""How soon an event of another process is seen; one of this process wakes readers at once."""
+POLL_INTERVAL_S = 0.25
+"""How soon an event of another process is seen, at the latest."""
 
 _heads = Table(
     "event_heads",
@@ -51,13 +51,14 @@ class Event:
 
 
 class EventLog:
-    """Appends events inside callers' transactions and lets readers wait for them."""
+    """Appends events inside callers' transactions and reads them in order."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         """Keep the collaborators; no I/O."""
         self._database = database
         self._clock = clock
-        self._woken = threading.Condition()
+        self._lock = threading.Lock()
+        self._commits = 0
 
     def append(self, session: Session, *, topic: str, kind: str, data: dict[str, Any]) -> int:
         """Add an event in the caller's transaction and return its number in the topic.
@@ -79,7 +80,7 @@ class EventLog:
                 topic=topic, sequence=sequence, at=self._clock.now(), kind=kind, data=data
             )
         )
-        event.listen(session, "after_commit", self._wake, once=True)
+        event.listen(session, "after_commit", self._count, once=True)
         return int(sequence)
 
     def read(self, topic: str, *, after: int = 0, limit: int = READ_LIMIT_ROWS) -> Sequence[Event]:
@@ -99,24 +100,15 @@ class EventLog:
         with self._database.reading() as session:
             return session.execute(query).scalar() or 0
 
-    def wait(
-        self,
-        topic: str,
-        *,
-        after: int,
-        timeout_s: float,
-        stopped: Callable[[], bool] = lambda: False,
-    ) -> Sequence[Event]:
-        """Return events after `after`, as soon as there are any; none after `timeout_s`."""
-        waited_s = 0.0
-        while True:
-            found = self.read(topic, after=after)
-            if found or waited_s >= timeout_s or stopped():
-                return found
-            with self._woken:
-                self._woken.wait(POLL_INTERVAL_S)
-            waited_s += POLL_INTERVAL_S
+    @property
+    def commits(self) -> int:
+        """How many events this process has committed: grows when a reader here should look.
 
-    def _wake(self, _session: Session) -> None:
-        with self._woken:
-            self._woken.notify_all()
+        Events of other processes do not count; whoever waits also looks every
+        `POLL_INTERVAL_S`.
+        """
+        return self._commits
+
+    def _count(self, _session: Session) -> None:
+        with self._lock:
+            self._commits += 1

@@ -6,20 +6,13 @@ AemError
 |   `-- SubmissionError           the bundle does not fit the order
 |-- PaymentRequiredError
 |   |-- BelowThresholdError       the wallet is below C_dev
-|   |-- MaxPriceTooLowError       the buyer's maximum is below the quoted minimum
 |   `-- EscrowNotCoveredError     the wallet does not hold what the escrow takes
-|-- NotFoundError
-|   `-- OrderNotFoundError
-|-- ConflictError
-|   `-- OrderStateError           the order is in a state that forbids this
-`-- InfrastructureError
-    `-- WorkFailedError           a sandbox, Git or the like failed while the order ran
+`-- NotFoundError
+    `-- OrderNotFoundError
 """
 
 from core.errors import (
     BadRequestError,
-    ConflictError,
-    InfrastructureError,
     NotFoundError,
     PaymentRequiredError,
 )
@@ -43,12 +36,6 @@ class BelowThresholdError(PaymentRequiredError):
     reason = "wallet_below_threshold"
 
 
-class MaxPriceTooLowError(PaymentRequiredError):
-    """The buyer's maximum would not pay for the cheapest possible run of the order."""
-
-    reason = "max_price_too_low"
-
-
 class EscrowNotCoveredError(PaymentRequiredError):
     """The wallet does not hold what the escrow would take."""
 
@@ -59,15 +46,3 @@ class OrderNotFoundError(NotFoundError):
     """No such order, or none that this principal may see."""
 
     reason = "order_not_found"
-
-
-class OrderStateError(ConflictError):
-    """The order is in a state that forbids this."""
-
-    reason = "order_state"
-
-
-class WorkFailedError(InfrastructureError):
-    """A part of the service failed while the order ran; the artifact is not to blame."""
-
-    reason = "work_failed"

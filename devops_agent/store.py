@@ -109,12 +109,12 @@ def save(session: Session, order: Order) -> None:
 
 
 def page(
-    session: Session, *, payers: Sequence[str] | None, before: str | None, limit: int
+    session: Session, *, namespace: str | None, before: str | None, limit: int
 ) -> Sequence[Order]:
-    """Return orders, newest first, older than the order `before`; of these payers, or of all."""
+    """Return orders, newest first, older than the order `before`; of a namespace, or of all."""
     query = select(orders).order_by(orders.c.created_at.desc(), orders.c.id.desc()).limit(limit)
-    if payers is not None:
-        query = query.where(orders.c.payer.in_(payers))
+    if namespace is not None:
+        query = query.where(orders.c.budget == namespace)
     if before is not None:
         mark = get(session, before)
         query = query.where(

@@ -1,0 +1,54 @@
+"""What every mutating route takes: the caller, the idempotency key, and what the key is bound to."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Request
+from sqlalchemy.orm import Session
+
+from api.auth import Caller, PartsOf
+from api.parts import Parts
+from core.principals import Principal
+
+
+class Mutation:
+    """One mutating request; `run` does its work once for its idempotency key."""
+
+    def __init__(
+        self, *, parts: Parts, principal: Principal, key: str | None, request: bytes
+    ) -> None:
+        """Keep what identifies the request."""
+        self._parts = parts
+        self._key = key
+        self._request = request
+        self.principal = principal
+
+    def run(
+        self, action: Callable[[Session], dict[str, Any]], *, content: bytes = b""
+    ) -> dict[str, Any]:
+        """Run the action in a transaction, or return the answer that the key got before.
+
+        `content` is what identifies the request beyond its method, path and JSON body.
+        """
+        return self._parts.mutations.run(
+            principal=self.principal.id,
+            key=self._key,
+            request=self._request + content,
+            action=action,
+        )
+
+
+async def mutation_of(
+    request: Request,
+    parts: PartsOf,
+    principal: Caller,
+    idempotency_key: Annotated[str | None, Header()] = None,
+) -> Mutation:
+    """Collect a mutation's identity; a form's parts are added by its route."""
+    is_form = request.headers.get("content-type", "").startswith("multipart/")
+    body = b"" if is_form else await request.body()
+    identity = f"{request.method} {request.url.path}\n".encode()
+    return Mutation(parts=parts, principal=principal, key=idempotency_key, request=identity + body)
+
+
+MutationOf = Annotated[Mutation, Depends(mutation_of)]

@@ -1,0 +1,37 @@
+"""The parts of a running service, as routes see them."""
+
+from dataclasses import dataclass
+
+from aem.proof import TrustRoot
+from api.idempotency import Mutations
+from api.keys import ApiKeys
+from core.clock import Clock
+from core.database import Database
+from core.events import EventLog
+from devops_agent import DurableWork, Orders, OrderTerms
+from gold import GoldService
+from ledger import Audit, Budgets, Ledger
+from market import Market
+from registry import GitProjection, Registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Everything that routes call; built by `api.composition`."""
+
+    database: Database
+    clock: Clock
+    events: EventLog
+    trust: TrustRoot
+    keys: ApiKeys
+    mutations: Mutations
+    ledger: Ledger
+    budgets: Budgets
+    audit: Audit
+    market: Market
+    gold: GoldService
+    registry: Registry
+    projection: GitProjection
+    orders: Orders
+    terms: OrderTerms
+    durable: DurableWork

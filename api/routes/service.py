@@ -1,0 +1,42 @@
+"""The service itself: is it there, who am I, what does it cost, whom to trust."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from api.auth import Caller, PartsOf
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/healthz")
+def health(parts: PartsOf) -> dict[str, Any]:
+    """Say that the service is up and its database answers."""
+    with parts.database.reading() as session:
+        has_operator = parts.keys.any_exists(session)
+    return {"status": "ok", "has_operator": has_operator}
+
+
+@router.get("/.well-known/aem-trust.json")
+def trust(parts: PartsOf) -> dict[str, Any]:
+    """Return the public keys, each with its purpose, signed by the root."""
+    value: dict[str, Any] = parts.trust
+    return value
+
+
+@router.get("/api/v1/me")
+def me(caller: Caller) -> dict[str, Any]:
+    """Return who the key belongs to."""
+    return {
+        "id": caller.id,
+        "role": caller.role.value,
+        "namespace": caller.namespace,
+        "owner": caller.owner,
+    }
+
+
+@router.get("/api/v1/prices")
+def prices(parts: PartsOf, _caller: Caller) -> dict[str, Any]:
+    """Return the price vector of the tick in force."""
+    with parts.database.transaction() as session:
+        return parts.market.current(session).to_json()

@@ -1,0 +1,154 @@
+"""Finding a finalist: synthesizers search on the dev cases, in one metered sandbox session."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from aem.artifact import Bundle
+from core.database import Database
+from core.events import EventLog
+from devops_agent import store
+from devops_agent.domain import Order, OrderTerms, WorkKey
+from devops_agent.evaluation import SandboxEvaluator
+from devops_agent.metering import Use
+from devops_agent.synthesis import (
+    DevCase,
+    Progress,
+    SynthesisContext,
+    SynthesisResult,
+    Synthesizer,
+)
+from devops_agent.traces import error_metrics, parse_traces
+from devops_agent.work import Performed, UseMeter, largest_affordable
+from gold import GoldService
+from sandbox import Sandbox, SandboxLimits
+
+ARTIFACT = "artifact"
+TRACES = "traces"
+CANDIDATE = "candidate"
+FINALIST = "finalist"
+
+SESSION_MIN_MS = 5_000
+"""A shorter session would end before a search could find anything."""
+
+PROGRESS_INTERVAL_S = 0.5
+
+
+class CandidateSearch:
+    """Implements `Work` for the stage ``synthesis``."""
+
+    stage = "synthesis"
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        events: EventLog,
+        gold: GoldService,
+        sandbox: Sandbox,
+        synthesizers: Mapping[str, Synthesizer],
+        terms: OrderTerms,
+    ) -> None:
+        """Keep the collaborators; no I/O."""
+        self._database = database
+        self._events = events
+        self._gold = gold
+        self._sandbox = sandbox
+        self._synthesizers = synthesizers
+        self._terms = terms
+
+    def bound(
+        self, _session: Session, _order: Order, affordable: Callable[[Use], bool]
+    ) -> Use | None:
+        """Take what the terms allow and the escrow affords, if that is enough to search at all."""
+        sandbox_ms = largest_affordable(
+            self._terms.synthesis_session_s * 1000,
+            SESSION_MIN_MS,
+            lambda ms: affordable(Use(sandbox_ms=ms)),
+        )
+        return None if sandbox_ms is None else Use(sandbox_ms=sandbox_ms)
+
+    def perform(self, key: WorkKey, bound: Use, meter: UseMeter) -> Performed:
+        """Search within the bound; keep the finalist, if there is one, with the order."""
+        with self._database.reading() as session:
+            order = store.get(session, key.order_id)
+            dataset = self._gold.load(session, order.request.gold)
+            context = self._context(session, order, dataset.cases("dev"))
+        synthesizer = self._synthesizers[order.request.synthesizer]
+        limits = SandboxLimits.for_artifact(
+            context.bundle.manifest.limits, session_s=bound.sandbox_ms / 1000
+        )
+        sandbox_session = self._sandbox.open(limits=limits, label=key.attempt_id)
+        try:
+            evaluator = SandboxEvaluator(
+                session=sandbox_session,
+                dataset=dataset,
+                cases=dataset.cases("dev"),
+                runs_max=self._terms.synthesis_case_runs,
+            )
+            found = synthesizer.synthesize(context, evaluator, self._progress(order.id))
+        finally:
+            sandbox_session.close()
+            meter.add_sandbox(min(sandbox_session.usage().wall_ms, bound.sandbox_ms))
+        return _performed(order.id, found)
+
+    def _context(self, session: Session, order: Order, cases: Any) -> SynthesisContext:
+        traces = parse_traces(store.find_file(session, order.id, TRACES) or b"")
+        computed = asdict(error_metrics(traces))
+        metrics = {name: value for name, value in computed.items() if value is not None}
+        return SynthesisContext(
+            bundle=Bundle.from_archive(store.find_file(session, order.id, ARTIFACT) or b""),
+            dev_cases=[
+                DevCase(
+                    id=case.id,
+                    type=case.type,
+                    group=case.group,
+                    input=case.input,
+                    expectation=case.expectation,
+                )
+                for case in cases
+            ],
+            traces=traces,
+            metrics=metrics | order.request.metrics,
+        )
+
+    def _progress(self, order_id: str) -> Callable[[Progress], None]:
+        last_s = -PROGRESS_INTERVAL_S
+
+        def tell(progress: Progress) -> None:
+            nonlocal last_s
+            now_s = time.monotonic()
+            if now_s - last_s < PROGRESS_INTERVAL_S:
+                return
+            last_s = now_s
+            with self._database.transaction() as session:
+                self._events.append(
+                    session, topic=f"order:{order_id}", kind="progress", data=asdict(progress)
+                )
+
+        return tell
+
+
+def _performed(order_id: str, found: SynthesisResult) -> Performed:
+    statistics = asdict(found.statistics)
+    if not found.candidates:
+        return Performed(
+            result={"candidates": 0, "reason": found.reason, "statistics": statistics}
+        )
+    best = found.candidates[0]
+    archive = best.bundle.to_archive()
+
+    def keep(session: Session) -> None:
+        store.put_file(session, order_id, FINALIST, archive)
+
+    result = {
+        "candidates": len(found.candidates),
+        "finalist": best.bundle.digest,
+        "rationale": best.rationale,
+        "edits": [asdict(edit) for edit in best.edits],
+        "statistics": statistics,
+    }
+    return Performed(result=result, keep=keep)

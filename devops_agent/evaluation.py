@@ -1,0 +1,92 @@
+"""Scores variants on dev cases: runs them in one sandbox session and lets gold judge each case."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from aem.artifact import Bundle
+
+from devops_agent.synthesis.errors import BudgetExhaustedError
+from devops_agent.synthesis.port import CaseScore, Evaluation
+from gold import CaseOutcome, FrozenDataset, GoldCase, score_case
+from sandbox import CaseRun, SandboxSession, SessionExpiredError
+
+
+class SandboxEvaluator:
+    """Implements `DevEvaluator` on a sandbox session; counts every case run."""
+
+    def __init__(
+        self,
+        *,
+        session: SandboxSession,
+        dataset: FrozenDataset,
+        cases: Sequence[GoldCase],
+        runs_max: int,
+    ) -> None:
+        """Keep the collaborators; `cases` are dev cases only."""
+        self._session = session
+        self._dataset = dataset
+        self._cases = {case.id: case for case in cases}
+        self._remaining_runs = runs_max
+        self._loaded: str | None = None
+
+    @property
+    def remaining_runs(self) -> int:
+        """How many case runs are left."""
+        return self._remaining_runs
+
+    def evaluate(
+        self, bundle: Bundle, case_ids: Sequence[str], *, stop_above: float | None
+    ) -> Evaluation:
+        """Run the cases in order and score them; see the port."""
+        scores: dict[str, CaseScore] = {}
+        limit = math.inf if stop_above is None else stop_above
+        loss = 0.0
+        for case_id in case_ids:
+            score = self._score(case_id, self._run(bundle, case_id))
+            scores[case_id] = score
+            loss += score.loss
+            if loss > limit:
+                break
+        return Evaluation(scores=scores)
+
+    def lines(
+        self, bundle: Bundle, case_ids: Sequence[str]
+    ) -> Mapping[str, Mapping[str, frozenset[int]]]:
+        """Run the cases under a line tracer; see the port."""
+        covered = {}
+        for case_id in case_ids:
+            lines = self._run(bundle, case_id, trace_lines=True).lines or {}
+            covered[case_id] = {path: frozenset(numbers) for path, numbers in lines.items()}
+        return covered
+
+    def _run(self, bundle: Bundle, case_id: str, *, trace_lines: bool = False) -> CaseRun:
+        if self._remaining_runs <= 0:
+            raise BudgetExhaustedError("the order's budget of case runs is used up")
+        self._remaining_runs -= 1
+        try:
+            variant = self._load(bundle)
+            return self._session.run(
+                variant, case_id, self._cases[case_id].input, trace_lines=trace_lines
+            )
+        except SessionExpiredError as error:
+            raise BudgetExhaustedError("the sandbox's time for this order is used up") from error
+
+    def _load(self, bundle: Bundle) -> str:
+        digest = bundle.digest
+        if digest != self._loaded:
+            if self._loaded is not None:
+                self._session.drop(self._loaded)
+            self._session.load(digest, bundle)
+            self._loaded = digest
+        return digest
+
+    def _score(self, case_id: str, run: CaseRun) -> CaseScore:
+        outcome = CaseOutcome(case_id=case_id, status=run.status, output_text=run.output_text)
+        score = score_case(self._dataset, self._cases[case_id], outcome)
+        return CaseScore(
+            passed=score.passed,
+            loss=score.loss,
+            hard=score.hard,
+            error=run.error,
+            output=score.output,
+        )

@@ -1,0 +1,238 @@
+"""Taking orders: refusals in their documented order, the quote, the escrow, the queue."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from aem.artifact import ArtifactError, Bundle
+from core.clock import Clock
+from core.errors import AemError, NotAllowedError
+from core.ids import new_id
+from core.money import format_tokens
+from core.principals import Principal, Role
+from devops_agent import store
+from devops_agent.candidates import ARTIFACT, CANDIDATE, TRACES
+from devops_agent.domain import Order, OrderMoney, OrderRequest, OrderState, OrderTerms
+from devops_agent.durable import DurableWork
+from devops_agent.errors import (
+    BelowThresholdError,
+    EscrowNotCoveredError,
+    OrderNotFoundError,
+    SubmissionError,
+)
+from devops_agent.metering import OrderMetering
+from devops_agent.progress import OrderRecord
+from devops_agent.traces import parse_traces
+from devops_agent.workflow import WORKFLOW
+from gold import GoldService
+
+CANDIDATE_SYNTHESIZER = "candidate"
+"""Names the way in of candidates that were made elsewhere."""
+
+PAGE_LIMIT_ROWS = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """The files of an order as they came, and what is wrong with them, if anything.
+
+    They are read before the order is looked at, and complained of last: a wallet that cannot pay
+    is told so whatever it sent.
+    """
+
+    artifact: bytes
+    traces: bytes
+    candidate: bytes | None
+    artifact_name: str | None
+    fault: AemError | ArtifactError | None
+
+    @classmethod
+    def read(cls, *, artifact: bytes, traces: bytes, candidate: bytes | None) -> "Submission":
+        """Parse the files; never raises for what is wrong with them."""
+        name = None
+        fault: AemError | ArtifactError | None = None
+        try:
+            name = Bundle.from_archive(artifact).manifest.name
+            parse_traces(traces)
+            if candidate is not None:
+                _require_same_artifact(name, Bundle.from_archive(candidate).manifest.name)
+        except (AemError, ArtifactError) as error:
+            fault = error
+        return cls(
+            artifact=artifact,
+            traces=traces,
+            candidate=candidate,
+            artifact_name=name,
+            fault=fault,
+        )
+
+
+class Orders:
+    """Takes orders and tells of them."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        record: OrderRecord,
+        metering: OrderMetering,
+        gold: GoldService,
+        durable: DurableWork,
+        synthesizers: Collection[str],
+        terms: OrderTerms,
+    ) -> None:
+        """Keep the collaborators; no I/O."""
+        self._clock = clock
+        self._record = record
+        self._metering = metering
+        self._gold = gold
+        self._durable = durable
+        self._synthesizers = synthesizers
+        self._terms = terms
+
+    def submit(
+        self,
+        session: Session,
+        principal: Principal,
+        request: OrderRequest,
+        submission: Submission,
+    ) -> Order:
+        """Take an order: its escrow, its row and its place in the queue commit together.
+
+        Raises, in this order (design, section 11):
+            NotAllowedError: the artifact is not the principal's.
+            BelowThresholdError: the wallet is below C_dev.
+            MaxPriceBelowQuoteError: the maximum is below the quoted minimum.
+            EscrowNotCoveredError: the wallet is below the escrow.
+            NotFoundError, BadRequestError, ArtifactError: what is wrong with the submission.
+        """
+        self._require_owner(principal, request)
+        self._require_threshold(session, principal)
+        budget = principal.namespace
+        quote = self._metering.quote(
+            session,
+            budget=budget,
+            holdout_cases=self._holdout_cases(session, request.gold),
+        )
+        quote.require(now=self._clock.now(), max_price_utok=request.max_price_utok)
+        escrow_utok = min(request.max_price_utok, quote.maximum_utok)
+        self._require_covered(session, principal, escrow_utok)
+        self._require_sound(session, request, submission)
+        now = self._clock.now()
+        order = Order(
+            id=new_id("ord"),
+            request=request,
+            payer=principal.owner,
+            budget=budget,
+            principal=principal.id,
+            state=OrderState.ESCROWED,
+            money=OrderMoney(escrowed_utok=escrow_utok),
+            quote=_quote_json(quote),
+            created_at=now,
+            updated_at=now,
+        )
+        self._record.add(session, order)
+        self._keep_files(session, order.id, submission)
+        self._metering.open_escrow(session, order)
+        self._durable.enqueue(session, workflow=WORKFLOW, key=order.id)
+        return order
+
+    def get(self, session: Session, principal: Principal, order_id: str) -> Order:
+        """Return an order of the principal's namespace.
+
+        Raises:
+            OrderNotFoundError: there is none that this principal may see.
+        """
+        order = store.get(session, order_id)
+        if not principal.may_read(order.namespace):
+            raise OrderNotFoundError(f"there is no order {order_id}")
+        return order
+
+    def page(
+        self, session: Session, principal: Principal, *, before: str | None, limit: int
+    ) -> Sequence[Order]:
+        """Return the orders that the principal may see, newest first."""
+        sees_all = principal.role in (Role.OPERATOR, Role.AUDITOR)
+        return store.page(
+            session,
+            namespace=None if sees_all else principal.namespace,
+            before=before,
+            limit=min(limit, PAGE_LIMIT_ROWS),
+        )
+
+    def _require_owner(self, principal: Principal, request: OrderRequest) -> None:
+        namespace = request.artifact.partition("/")[0]
+        principal.require(Role.TEAM, Role.AGENT)
+        if not principal.may_write(namespace):
+            raise NotAllowedError(
+                f"{request.artifact} belongs to {namespace}; this key is {principal.namespace}'s"
+            )
+
+    def _require_threshold(self, session: Session, principal: Principal) -> None:
+        balance = self._metering.wallet_available_utok(session, principal.owner)
+        threshold = self._terms.threshold_utok
+        if balance < threshold:
+            raise BelowThresholdError(
+                f"the wallet of {principal.owner} has {format_tokens(balance)} tokens and needs"
+                f" {format_tokens(threshold)} to order an improvement",
+                balance_utok=balance,
+                threshold_utok=threshold,
+            )
+
+    def _require_covered(self, session: Session, principal: Principal, escrow_utok: int) -> None:
+        balance = self._metering.wallet_available_utok(session, principal.owner)
+        if balance < escrow_utok:
+            raise EscrowNotCoveredError(
+                f"the wallet of {principal.owner} has {format_tokens(balance)} tokens; the escrow"
+                f" takes {format_tokens(escrow_utok)}: lower --max-price or fund the wallet",
+                balance_utok=balance,
+                escrow_utok=escrow_utok,
+            )
+
+    def _require_sound(
+        self, session: Session, request: OrderRequest, submission: Submission
+    ) -> None:
+        if submission.fault is not None:
+            raise submission.fault
+        if submission.artifact_name is not None:
+            _require_same_artifact(request.artifact, submission.artifact_name)
+        self._gold.show(session, request.gold)
+        is_candidate = submission.candidate is not None
+        if is_candidate != (request.synthesizer == CANDIDATE_SYNTHESIZER):
+            raise SubmissionError(
+                "a candidate goes with synthesizer 'candidate', and only with it"
+            )
+        if not is_candidate and request.synthesizer not in self._synthesizers:
+            known = ", ".join(sorted(self._synthesizers))
+            raise SubmissionError(
+                f"there is no synthesizer {request.synthesizer!r}; this service has {known}"
+            )
+
+    def _holdout_cases(self, session: Session, gold: str) -> int:
+        try:
+            return self._gold.show(session, gold).counts["holdout"]
+        except AemError:
+            return 0  # an unknown dataset is complained of in its turn
+
+    def _keep_files(self, session: Session, order_id: str, submission: Submission) -> None:
+        store.put_file(session, order_id, ARTIFACT, submission.artifact)
+        store.put_file(session, order_id, TRACES, submission.traces)
+        if submission.candidate is not None:
+            store.put_file(session, order_id, CANDIDATE, submission.candidate)
+
+
+def _require_same_artifact(expected: str, found: str) -> None:
+    if expected != found:
+        raise SubmissionError(f"the order is for {expected}, but its artifact.toml names {found}")
+
+
+def _quote_json(quote: Any) -> dict[str, Any]:
+    return {
+        "id": quote.id,
+        "tick": quote.tick_sequence,
+        "minimum_utok": quote.minimum_utok,
+        "maximum_utok": quote.maximum_utok,
+        "fee_utok": quote.fee_utok,
+    }

@@ -1,0 +1,222 @@
+"""Metered work: what costs fiat is admitted before it starts and paid when it ends.
+
+An attempt is a row before it is a request. Three transactions frame it: *admit* takes both holds
+on its proven upper bound (the paper's Lemma 1), *dispatch* records that it starts, *meter* posts
+what it used. What a crash leaves open between them is told apart afterwards: an attempt that was
+admitted only never ran; one that was dispatched and left no result has an unknown outcome, its
+bound goes to suspense and the reserve bears it, and the work is attempted anew.
+"""
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import insert, update
+from sqlalchemy.orm import Session
+
+from core.clock import Clock
+from core.database import Database
+from core.errors import InfrastructureError
+from devops_agent import store
+from devops_agent.domain import Order, OrderTerms, WorkKey
+from devops_agent.durable import Steps
+from devops_agent.metering import OrderMetering, Use
+
+Json = Any
+
+_logger = logging.getLogger(__name__)
+
+
+class UseMeter:
+    """Counts what a piece of work has used so far, so that a failure half-way is metered too."""
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self._sandbox_ms = 0
+        self._judged_cases = 0
+
+    def add_sandbox(self, wall_ms: int) -> None:
+        """Count a sandbox session that has ended."""
+        self._sandbox_ms += wall_ms
+
+    def add_judged(self, cases: int) -> None:
+        """Count cases that were judged."""
+        self._judged_cases += cases
+
+    @property
+    def use(self) -> Use:
+        """What was used so far."""
+        return Use(sandbox_ms=self._sandbox_ms, judged_cases=self._judged_cases)
+
+
+class Work(Protocol):
+    """A piece of an order's work that runs in a sandbox."""
+
+    @property
+    def stage(self) -> str:
+        """The name of the stage in the record."""
+        ...
+
+    def bound(
+        self, session: Session, order: Order, affordable: Callable[[Use], bool]
+    ) -> Use | None:
+        """Return the most that the work will use, within what the escrow affords; or None."""
+        ...
+
+    def perform(self, key: WorkKey, bound: Use, meter: UseMeter) -> "Performed":
+        """Do the work, within the bound.
+
+        Raises:
+            InfrastructureError: a part of the service failed; the artifact is not to blame.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Performed:
+    """What a piece of work found out.
+
+    Attributes:
+        result: goes into the order's record; nothing of the holdout's cases.
+        keep: writes what else must be kept, in the transaction that records the result.
+    """
+
+    result: dict[str, Json]
+    keep: Callable[[Session], None] = lambda _session: None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkOutcome:
+    """How the work ended: ``done``, ``failed`` (the service's fault) or ``unaffordable``."""
+
+    status: str
+    result: dict[str, Json]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is a result to go on with."""
+        return self.status == "done"
+
+
+class MeteredWork:
+    """Runs pieces of work as attempts that are admitted, dispatched and metered."""
+
+    def __init__(
+        self, *, database: Database, clock: Clock, metering: OrderMetering, terms: OrderTerms
+    ) -> None:
+        """Keep the collaborators; no I/O."""
+        self._database = database
+        self._clock = clock
+        self._metering = metering
+        self._terms = terms
+
+    def run(self, steps: Steps, order_id: str, work: Work, *, round_: int = 0) -> WorkOutcome:
+        """Attempt the work until it is done, at most as often as the terms say."""
+        failure: dict[str, Json] = {}
+        for attempt in range(1, self._terms.attempts + 1):
+            key = WorkKey(order_id=order_id, stage=work.stage, round=round_, attempt=attempt)
+            name = f"{work.stage}-{round_}-{attempt}"
+            admitted = steps.transaction(
+                f"{name}-admit", lambda s, key=key: self._admit(s, key, work)
+            )
+            if admitted is None:
+                return WorkOutcome(status="unaffordable", result={})
+            bound = Use(**admitted)
+            done = steps.external(
+                name, lambda key=key, bound=bound: self._perform(key, bound, work)
+            )
+            steps.transaction(
+                f"{name}-meter", lambda s, key=key, done=done: self._meter(s, key, done)
+            )
+            if done["status"] == "done":
+                return WorkOutcome(status="done", result=done["result"])
+            failure = done["result"]
+        return WorkOutcome(status="failed", result=failure)
+
+    def _admit(self, session: Session, key: WorkKey, work: Work) -> Json:
+        order = store.get(session, key.order_id, lock=True)
+        affordable = self._metering.affordable(session, order)
+        bound = work.bound(session, order, affordable)
+        if bound is None:
+            return None
+        self._metering.admit(session, order, key, bound)
+        return bound.to_json()
+
+    def _perform(self, key: WorkKey, bound: Use, work: Work) -> Json:
+        earlier = self._dispatch(key)
+        if earlier is not None:
+            return earlier
+        meter = UseMeter()
+        try:
+            performed = work.perform(key, bound, meter)
+        except InfrastructureError as error:
+            _logger.warning("%s failed: %s", key.attempt_id, error)
+            performed = Performed(result={"reason": error.reason, "message": error.message})
+            status = "failed"
+        except Exception:  # a defect of the service is not the artifact's failure either
+            _logger.exception("%s failed in a way that the service does not know", key.attempt_id)
+            performed = Performed(
+                result={"reason": "internal", "message": "see the service's log"}
+            )
+            status = "failed"
+        else:
+            status = "done"
+        outcome = {"status": status, "use": meter.use.to_json(), "result": performed.result}
+        with self._database.transaction() as session:
+            performed.keep(session)
+            session.execute(
+                update(store.work)
+                .where(store.work.c.attempt_id == key.attempt_id)
+                .values(finished_at=self._clock.now(), result=outcome)
+            )
+        return outcome
+
+    def _dispatch(self, key: WorkKey) -> Json:
+        """Record that the attempt starts; return what is known of it if it started before."""
+        with self._database.transaction() as session:
+            row = store.find_work(session, key.attempt_id)
+            if row is None:
+                session.execute(
+                    insert(store.work).values(
+                        attempt_id=key.attempt_id,
+                        order_id=key.order_id,
+                        dispatched_at=self._clock.now(),
+                    )
+                )
+                return None
+        if row.result is not None:
+            return row.result
+        _logger.warning("the outcome of %s was lost in a crash", key.attempt_id)
+        return {"status": "lost", "use": None, "result": {"reason": "outcome_unknown"}}
+
+    def _meter(self, session: Session, key: WorkKey, done: Json) -> Json:
+        order = store.get(session, key.order_id, lock=True)
+        if done["status"] == "lost":
+            self._metering.lose(session, order, key)
+            return 0
+        use = Use(**done["use"])
+        charged_utok = self._metering.settle(session, order, key, use)
+        if done["status"] == "failed":
+            self._metering.compensate(session, order, key, charged_utok)
+            return 0
+        self._metering.book(session, order, charged_utok)
+        return charged_utok
+
+
+def largest_affordable(upper: int, lower: int, affordable: Callable[[int], bool]) -> int | None:
+    """Return the largest amount from `lower` to `upper` that is affordable, or None.
+
+    `affordable` must be monotone. Binary search: prices are not linear to the last micro-token.
+    """
+    if upper < lower or not affordable(lower):
+        return None
+    low, high = lower, upper
+    for _ in range(math.ceil(math.log2(upper - lower + 1)) + 1):
+        middle = (low + high + 1) // 2
+        if affordable(middle):
+            low = middle
+        else:
+            high = middle - 1
+    return low
