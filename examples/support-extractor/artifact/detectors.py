@@ -6,8 +6,8 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
-from .checksums import iban_holds, luhn_holds
-from .names import GIVEN_NAMES
+from checksums import iban_holds, luhn_holds
+from names import GIVEN_NAMES
 
 
 class Found(NamedTuple):
@@ -54,7 +54,7 @@ def written_length(written: str, compact: str) -> int:
     return len(written)
 
 
-CARD = re.compile(r"(?<![\w-])\d(?:[ -]?\d){12,18}(?![\w-])")
+CARD = re.compile(r"(?<![\w+-])\d(?:[ -]?\d){12,18}(?![\w-])")
 
 
 def find_cards(text: str) -> Iterator[Found]:

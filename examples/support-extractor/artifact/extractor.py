@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from .detectors import DETECTORS, Found
-from .guard import refusal_for
+from detectors import DETECTORS, Found
+from guard import refusal_for
 
 WINDOW_TURNS = 30
 

@@ -34,7 +34,7 @@ FORGED_MARKUP = re.compile(
 DICTATED_ANSWER = re.compile(
     rf"\b(?:repl(?:y|ies)|respond(?:ing)?|answer)(?: only| exactly| always| just)* with {CODE}"
     rf"|\boutput(?:ting)?(?: only| exactly| just)* {CODE}"
-    r"|\band nothing else\b|\b(?:end|begin|start) every (?:response|reply|answer)\b"
+    r"|\b(?:end|begin|start) every (?:response|reply|answer)\b"
     r"|\bfor the rest of this (?:conversation|chat|session)\b"
 )
 TOOL_CALL = re.compile(
@@ -55,7 +55,7 @@ AUTHORITY = re.compile(
 )
 DECODE = re.compile(r"\bdecode and (?:follow|run|execute|obey|apply)\b")
 PLANTED_FACT = re.compile(
-    rf"\b{RECORD} [^.!?\n]{{1,80}} as the (?:customer's|client's|caller's|correct|real)\b"
+    rf"\b{RECORD} [^\n]{{1,80}} as the (?:customer's|client's|caller's|correct|real)\b"
     rf"|\b(?:in|into) your (?:extraction|output|entities)\b"
     rf"|\b(?:real|true|correct|actual) {KIND} on (?:file|record) is\b"
     rf"|\breplace the {KIND} in this chat\b"
