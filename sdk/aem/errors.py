@@ -8,7 +8,7 @@ SdkError
     `-- UnreachableError  no answer came
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 
 class SdkError(Exception):
@@ -19,7 +19,7 @@ class SdkError(Exception):
         details: JSON values that say it in figures: a path, a limit, a key.
     """
 
-    reason: ClassVar[str] = "sdk_error"
+    reason: str = "sdk_error"
 
     def __init__(self, message: str, **details: Any) -> None:
         """Say what happened, to which thing, and what to do next."""
@@ -32,3 +32,32 @@ class ClientError(SdkError):
     """Base of what talking with the service raises."""
 
     reason = "client_error"
+
+
+class ApiError(ClientError):
+    """The service answered with a problem.
+
+    Attributes:
+        status: HTTP status.
+        reason: the service's own name for what went wrong.
+        detail: what happened and what to do next, for people.
+    """
+
+    def __init__(self, *, status: int, reason: str, detail: str, details: dict[str, Any]) -> None:
+        """Take over what the problem says (RFC 9457); `details` are its further members."""
+        super().__init__(detail, **details)
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+
+
+class UnreachableError(ClientError):
+    """The service gave no whole answer, however often it was asked; it may have acted or not."""
+
+    reason = "unreachable"
+
+
+class BadAnswerError(ClientError):
+    """What answered does not speak as the service does: no JSON, or past every limit."""
+
+    reason = "bad_answer"

@@ -19,7 +19,6 @@ from aem.artifact.errors import (
 from aem.artifact.limits import (
     MAX_ARCHIVE_BYTES,
     MAX_BUNDLE_BYTES,
-    MAX_FILE_BYTES,
     MAX_FILES,
 )
 from aem.artifact.path import require_safe_path
@@ -138,13 +137,6 @@ def _require_plain(member: tarfile.TarInfo, path: str) -> None:
     if member.type not in _PLAIN_TYPES or member.issparse():
         raise SpecialFileError(
             f"{path!r} is no plain file (a device, pipe or sparse file): remove it", path=path
-        )
-    if member.size > MAX_FILE_BYTES:
-        raise TooLargeError(
-            f"{path!r} has {member.size} bytes, and a file may have {MAX_FILE_BYTES}: split or"
-            " remove it",
-            path=path,
-            limit_bytes=MAX_FILE_BYTES,
         )
 
 

@@ -21,15 +21,13 @@ ArtifactError
 `-- SelfTestError            the self-test's cases cannot be read
 """
 
-from typing import ClassVar
-
 from aem.errors import SdkError
 
 
 class ArtifactError(SdkError):
     """Base of all refusals of files; `details` names the path or key."""
 
-    reason: ClassVar[str] = "bad_artifact"
+    reason = "bad_artifact"
 
 
 class NotAFolderError(ArtifactError):

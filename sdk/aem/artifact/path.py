@@ -69,7 +69,7 @@ def require_no_collisions(paths: Iterable[str]) -> None:
 
 
 def _folded(path: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+    return unicodedata.normalize("NFC", path.casefold())
 
 
 def _is_plain_text(path: str) -> bool:

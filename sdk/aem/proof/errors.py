@@ -9,15 +9,13 @@ ProofError
 `-- NotConsistentError    a Merkle consistency proof does not join the two roots
 """
 
-from typing import ClassVar
-
 from aem.errors import SdkError
 
 
 class ProofError(SdkError):
     """Base of all refusals of evidence; `reason` is stable and machine-readable."""
 
-    reason: ClassVar[str] = "not_proven"
+    reason = "not_proven"
 
 
 class NotCanonicalError(ProofError):

@@ -94,6 +94,12 @@ def test_a_refusal_names_the_path_and_says_what_to_do() -> None:
     assert "'src/a' is a link to '/etc/passwd': put the file itself" in caught.value.message
 
 
+@pytest.mark.parametrize("path", ["/etc/passwd", "../a"])
+def test_a_path_that_leads_out_is_called_that(path: str) -> None:
+    with pytest.raises(ArtifactError, match="leads out of the bundle"):
+        Bundle.from_archive(packed((path, b"")))
+
+
 def test_too_many_files_are_refused() -> None:
     with pytest.raises(ArtifactError) as caught:
         Bundle.from_archive(packed(*((f"f{n}", b"") for n in range(MAX_FILES + 1))))
@@ -173,7 +179,9 @@ def test_a_bundle_comes_back_from_its_archive(files: dict[str, bytes]) -> None:
 
 def test_the_same_files_give_the_same_archive() -> None:
     files = echo_files()
-    assert Bundle(files).to_archive() == Bundle(dict(reversed(files.items()))).to_archive()
+    archive = Bundle(files).to_archive()
+    assert archive == Bundle(dict(reversed(files.items()))).to_archive()
+    assert archive[4:8] == bytes(4)  # gzip's field for the time of packing
 
 
 @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])

@@ -78,12 +78,18 @@ def test_what_is_no_pointer_is_refused(key: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     "payload",
-    [b"", b"[]", b"\xff", b'{"digest":1,"digest":1}', b'{"number":NaN}', b"[" * 100_000],
+    [b"", b"[]", b"\xff", b'{"number":NaN}', b"[" * 100_000],
     ids=lambda payload: repr(payload[:20]),
 )
 def test_what_is_no_strict_json_is_refused(payload: bytes) -> None:
     with pytest.raises(MalformedError):
         ChannelPointer.from_payload(payload)
+
+
+def test_a_key_twice_is_refused_though_all_keys_are_there() -> None:
+    doubled = POINTER.to_payload().replace(b'{"artifact"', b'{"number":9,"artifact"')
+    with pytest.raises(MalformedError, match="twice"):
+        ChannelPointer.from_payload(doubled)
 
 
 def test_a_checkpoint_has_the_body_of_c2sp_tlog_checkpoint() -> None:

@@ -1,0 +1,253 @@
+"""Talking HTTP: authentication, retries that cannot act twice, problems as errors."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from aem.artifact import MAX_ARCHIVE_BYTES
+from aem.errors import ApiError, BadAnswerError, UnreachableError
+
+DEFAULT_TIMEOUT_S = 30.0
+
+PAUSES_S = (0.2, 0.4, 0.8)
+"""Before each further attempt: long enough to bridge a restart of the service."""
+
+MAX_ANSWER_BYTES = MAX_ARCHIVE_BYTES
+"""The largest answer is a bundle's archive."""
+
+MAX_SHOWN_BYTES = 300
+"""How much of an answer that is no problem document an error repeats."""
+
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+
+_PLAIN_IN_PATHS = "/:"
+"""What stands for itself in our paths; names that callers give may hold anything else."""
+
+_PROBLEM_MEMBERS = frozenset({"type", "title", "status", "detail", "reason", "instance"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A whole answer."""
+
+    url: str
+    status: int
+    content: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the service did what it was asked."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+    def json(self) -> Any:
+        """Return the answer's JSON.
+
+        Raises:
+            ValueError: it is none.
+        """
+        return json.loads(self.content)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One request, as it is sent on every attempt."""
+
+    method: str
+    path: str
+    query: Mapping[str, Any] | None = None
+    json: Any = None
+    content: bytes | None = None
+    form: Mapping[str, str] | None = None
+    files: Mapping[str, tuple[str, bytes, str]] | None = None
+    headers: Mapping[str, str] | None = None
+
+
+class Connection:
+    """A service's address, the key to it, and how often to ask. Safe to share among threads."""
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Keep the address and the key; nothing is sent."""
+        self._http = httpx.Client(
+            base_url=base_url,
+            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+            timeout=timeout_s,
+            transport=transport,
+        )
+        self.base_url = base_url
+        self.pause = sleep
+
+    def close(self) -> None:
+        """Close all pooled connections."""
+        self._http.close()
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Return the JSON at a path; parameters that are None are left out."""
+        return self._json(Request(method="GET", path=path, query=_present(query)))
+
+    def get_bytes(self, path: str) -> bytes:
+        """Return the bytes at a path."""
+        return self._send(Request(method="GET", path=path)).content
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Send JSON; sent again, it acts once."""
+        return self._json(_mutation("POST", path, json=_present(body)))
+
+    def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Send JSON; sent again, it acts once."""
+        return self._json(_mutation("PUT", path, json=_present(body)))
+
+    def post_bytes(self, path: str, content: bytes, content_type: str) -> Any:
+        """Send bytes; sent again, they act once."""
+        request = _mutation("POST", path, content=content, headers={"Content-Type": content_type})
+        return self._json(request)
+
+    def post_form(
+        self,
+        path: str,
+        *,
+        form: Mapping[str, str],
+        files: Mapping[str, tuple[str, bytes, str]],
+        idempotency_key: str | None = None,
+    ) -> Any:
+        """Send a form with files (name: file name, content, type); sent again, it acts once."""
+        headers = {IDEMPOTENCY_HEADER: idempotency_key} if idempotency_key else {}
+        return self._json(_mutation("POST", path, form=form, files=files, headers=headers))
+
+    def stream(self, path: str, query: Mapping[str, Any], silence_s: float) -> httpx.Response:
+        """Open a stream that may be silent for so long; the caller closes it. Asked once.
+
+        Raises:
+            ApiError: the service refuses.
+            UnreachableError: no answer came.
+        """
+        usual = self._http.timeout
+        timeout = httpx.Timeout(
+            connect=usual.connect, read=silence_s, write=usual.write, pool=usual.pool
+        )
+        request = self._http.build_request("GET", path, params=dict(query), timeout=timeout)
+        try:
+            response = self._http.send(request, stream=True)
+            if not response.is_success:
+                raise _problem(_read_whole(response))
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        return response
+
+    def _json(self, request: Request) -> Any:
+        answer = self._send(request)
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise BadAnswerError(
+                f"{answer.url} answered with something else than JSON: {_shown(answer)}"
+            ) from error
+
+    def _send(self, request: Request) -> Answer:
+        """Ask again while there is no answer or "not now" (503); the last answer counts."""
+        for pause_s in PAUSES_S:
+            try:
+                answer = self._ask(request)
+            except UnreachableError:
+                pass
+            else:
+                if answer.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                    return _successful(answer)
+            self.pause(pause_s)
+        return _successful(self._ask(request))
+
+    def _ask(self, request: Request) -> Answer:
+        built = self._http.build_request(
+            request.method,
+            quote(request.path, safe=_PLAIN_IN_PATHS),
+            params=request.query,
+            json=request.json,
+            content=request.content,
+            data=request.form,
+            files=request.files,
+            headers=request.headers,
+        )
+        try:
+            return _read_whole(self._http.send(built, stream=True))
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: httpx.TransportError) -> UnreachableError:
+        return UnreachableError(
+            f"{self.base_url} gives no answer ({error or type(error).__name__}): is the service"
+            " running, and is the address right?",
+            base_url=self.base_url,
+        )
+
+
+def _mutation(
+    method: str, path: str, *, headers: Mapping[str, str] | None = None, **parts: Any
+) -> Request:
+    """Make a request whose every attempt carries the same key, so that it acts once."""
+    keyed = {IDEMPOTENCY_HEADER: str(uuid.uuid4()), **(headers or {})}
+    return Request(method=method, path=path, headers=keyed, **parts)
+
+
+def _present(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _read_whole(response: httpx.Response) -> Answer:
+    """Read an answer into memory unless it is past the limit, and close it."""
+    content = bytearray()
+    try:
+        for chunk in response.iter_bytes():
+            content += chunk
+            if len(content) > MAX_ANSWER_BYTES:
+                raise BadAnswerError(
+                    f"{response.url} answered with more than {MAX_ANSWER_BYTES} bytes",
+                    limit_bytes=MAX_ANSWER_BYTES,
+                )
+    finally:
+        response.close()
+    return Answer(url=str(response.url), status=response.status_code, content=bytes(content))
+
+
+def _successful(answer: Answer) -> Answer:
+    if not answer.is_success:
+        raise _problem(answer)
+    return answer
+
+
+def _problem(answer: Answer) -> ApiError:
+    """Read an RFC 9457 problem; a proxy's page becomes one that names its status."""
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = None
+    if not isinstance(problem, dict) or "reason" not in problem:
+        return ApiError(
+            status=answer.status,
+            reason="no_problem_document",
+            detail=f"{answer.url} answered {answer.status} with: {_shown(answer)}",
+            details={},
+        )
+    return ApiError(
+        status=answer.status,
+        reason=str(problem["reason"]),
+        detail=str(problem.get("detail") or problem.get("title") or problem["reason"]),
+        details={name: problem[name] for name in problem.keys() - _PROBLEM_MEMBERS},
+    )
+
+
+def _shown(answer: Answer) -> str:
+    return answer.content[:MAX_SHOWN_BYTES].decode(errors="replace")
