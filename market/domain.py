@@ -294,7 +294,7 @@ class Quote:
 
     id: str
     tick_sequence: int
-    lines: Sequence[QuotedLine]
+    lines: tuple[QuotedLine, ...]
     fee_utok: int
     utok_per_usd: int
     minimum_utok: int

@@ -1,7 +1,8 @@
 """The market: ticks, leases, quotes and listings, in the caller's transaction.
 
-Transactions that also lock ledger accounts call the market first: a tick that falls due inside
-one is waited for by every other process until that transaction ends.
+Keep the transactions short, and in those that also lock ledger accounts call the market first: a
+tick that falls due inside one is waited for by every other process until it ends, and a lease
+that is committed late is missing from the ticks made before.
 """
 
 from collections import defaultdict
@@ -214,7 +215,7 @@ class Market:
         if not 0 <= fee_utok <= MAX_AMOUNT:
             raise BadQuantityError(f"a fee is of 0 to {MAX_AMOUNT} utok, not {fee_utok}")
         vector = self.current(session)
-        quoted = [_quoted(vector, line, exchange_rate) for line in lines]
+        quoted = tuple(_quoted(vector, line, exchange_rate) for line in lines)
         maximum_utok = fee_utok + sum(line.maximum_utok for line in quoted)
         if maximum_utok > MAX_AMOUNT:
             raise BadQuantityError(f"{maximum_utok} utok is more than an account can hold")

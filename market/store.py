@@ -207,7 +207,7 @@ def quote(session: Session, quote_id: str) -> Quote | None:
     row = session.execute(select(_quotes).where(_quotes.c.id == quote_id)).first()
     if row is None:
         return None
-    return Quote(**{**row._mapping, "lines": [_quoted_line(line) for line in row.lines]})  # noqa: SLF001 - SQLAlchemy's documented name
+    return Quote(**{**row._mapping, "lines": tuple(map(_quoted_line, row.lines))})  # noqa: SLF001 - SQLAlchemy's documented name
 
 
 def newest_listing(session: Session, *, artifact: str, digest: str) -> Listing | None:

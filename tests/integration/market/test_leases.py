@@ -189,17 +189,13 @@ def test_a_host_whose_clock_lags_can_release(
     assert release(database, market, lease).ends_at == lease.acquired_at
 
 
-def test_unknown_leases_are_named(database: Database, market: Market) -> None:
-    for use in (
-        lambda session: market.renew(session, "lse_none", ttl_s=1),
-        lambda session: market.release(session, "lse_none"),
-    ):
-        with (
-            pytest.raises(LeaseNotFoundError, match="lse_none") as refusal,
-            database.transaction() as session,
-        ):
-            use(session)
+def test_an_unknown_lease_is_named(database: Database, market: Market) -> None:
+    with database.transaction() as session:
+        with pytest.raises(LeaseNotFoundError, match="lse_none") as refusal:
+            market.renew(session, "lse_none", ttl_s=1)
         assert refusal.value.reason == "lease_not_found"
+        with pytest.raises(LeaseNotFoundError):
+            market.release(session, "lse_none")
 
 
 @pytest.mark.parametrize(

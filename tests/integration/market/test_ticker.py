@@ -2,15 +2,28 @@
 
 import logging
 import threading
+import time
+from collections.abc import Sequence
 
 import pytest
 
 from core.database import Database
-from core.events import EventLog
+from core.events import Event, EventLog
 from market import PRICES_TOPIC, Market, MarketSettings, PriceVector, Ticker
 from tests.fakes.clock import FakeClock
+from tests.fakes.waiting import wait_for_events
 
 PATIENCE_S = 10.0
+PAUSE_S = 0.02
+
+
+def wait(events: EventLog, *, after: int, timeout_s: float = PATIENCE_S) -> Sequence[Event]:
+    deadline_s = time.monotonic() + timeout_s
+    while not (found := events.read(PRICES_TOPIC, after=after)):
+        if time.monotonic() > deadline_s:
+            break
+        time.sleep(PAUSE_S)
+    return found
 
 
 def test_the_ticker_publishes_a_tick_per_interval(
@@ -21,7 +34,7 @@ def test_the_ticker_publishes_a_tick_per_interval(
     ticker.start()  # a second start changes nothing
     try:
         for sequence in (1, 2, 3):
-            found = events.wait(PRICES_TOPIC, after=sequence - 1, timeout_s=PATIENCE_S)
+            found = wait_for_events(events, PRICES_TOPIC, after=sequence - 1, timeout_s=PATIENCE_S)
             assert [event.sequence for event in found] == [sequence]
             clock.advance(seconds=60)
     finally:
@@ -33,13 +46,13 @@ def test_a_stopped_ticker_ticks_no_more_until_it_is_started_again(
 ) -> None:
     ticker = Ticker(database=database, market=market, clock=clock)
     ticker.start()
-    assert events.wait(PRICES_TOPIC, after=0, timeout_s=PATIENCE_S)
+    assert wait_for_events(events, PRICES_TOPIC, after=0, timeout_s=PATIENCE_S)
     ticker.stop()
     assert "price-ticker" not in [thread.name for thread in threading.enumerate()]
     clock.advance(seconds=60)
-    assert not events.wait(PRICES_TOPIC, after=1, timeout_s=0.5)
+    assert not wait_for_events(events, PRICES_TOPIC, after=1, timeout_s=0.5)
     ticker.start()
-    assert events.wait(PRICES_TOPIC, after=1, timeout_s=PATIENCE_S)
+    assert wait_for_events(events, PRICES_TOPIC, after=1, timeout_s=PATIENCE_S)
     ticker.stop()
 
 
@@ -66,7 +79,7 @@ def test_the_ticker_outlives_a_failure(
     with caplog.at_level(logging.ERROR):
         ticker.start()
         try:
-            assert events.wait(PRICES_TOPIC, after=0, timeout_s=PATIENCE_S)
+            assert wait_for_events(events, PRICES_TOPIC, after=0, timeout_s=PATIENCE_S)
         finally:
             ticker.stop()
     assert "the prices could not be updated" in caplog.text
