@@ -1,0 +1,142 @@
+"""Influence: which sorts of facts in the output depend on which part of the program.
+
+A part is knocked out, a few cases are run, and the labels of the facts that change are the part's
+influence. Edits of a part are then tried on cases with those symptoms only, which is what makes a
+search in a program with many functions and many faults affordable.
+"""
+
+import ast
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from devops_agent.synthesis.edits.literals import pattern_literals
+from devops_agent.synthesis.edits.site import Vocabulary, sites
+from devops_agent.synthesis.port import CaseScore
+from devops_agent.synthesis.source import Edit, Module, Program, functions
+from devops_agent.synthesis.symptoms import Dictionary, Fact
+
+MIN_REGIONS = 5
+"""Programs with fewer parts are searched as a whole."""
+
+Runner = Callable[[Edit, Sequence[str]], Mapping[str, CaseScore] | None]
+"""Runs the program with one edit on some cases; None when it would not compile."""
+
+_EMPTIES = ("[]", "None", "''")
+_NEVER = "(?!)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """A part of the program: a function, or a regular expression.
+
+    Attributes:
+        path: the file.
+        start: its first byte.
+        end: one past its last byte.
+        labels: labels of the facts that depend on it; empty when no effect was seen.
+    """
+
+    path: str
+    start: int
+    end: int
+    labels: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Influence:
+    """The regions of a program, the innermost first."""
+
+    regions: Sequence[Region]
+
+    def labels(self, edit: Edit) -> frozenset[str]:
+        """Return the labels of the innermost region with an effect around an edit."""
+        for region in self.regions:
+            inside = region.start <= edit.start and edit.end <= region.end
+            if region.path == edit.path and inside and region.labels:
+                return region.labels
+        return frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Knockout:
+    path: str
+    start: int
+    end: int
+    edits: Sequence[Edit]
+
+
+def measure_influence(
+    program: Program,
+    run: Runner,
+    dictionary: Dictionary,
+    baseline: Mapping[str, CaseScore],
+    case_ids: Sequence[str],
+) -> Influence:
+    """Knock out every part once and compare the outputs of the cases with the baseline's.
+
+    Raises:
+        BudgetExhaustedError: the evaluator's budget ended.
+    """
+    knockouts = [
+        knockout for module in program.modules.values() for knockout in _knockouts(module)
+    ]
+    if len(knockouts) < MIN_REGIONS:
+        return Influence(regions=())
+    before = {case_id: dictionary.facts(baseline[case_id].output) for case_id in case_ids}
+    regions = []
+    for knockout in knockouts:
+        labels: frozenset[str] = frozenset()
+        for edit in knockout.edits:
+            scores = run(edit, case_ids)
+            if scores is not None and all(score.error is None for score in scores.values()):
+                labels = _changed_labels(dictionary, before, scores)
+                break
+        regions.append(
+            Region(path=knockout.path, start=knockout.start, end=knockout.end, labels=labels)
+        )
+    regions.sort(key=lambda region: (region.end - region.start, region.path, region.start))
+    return Influence(regions=regions)
+
+
+def _changed_labels(
+    dictionary: Dictionary,
+    before: Mapping[str, Counter[Fact]],
+    scores: Mapping[str, CaseScore],
+) -> frozenset[str]:
+    labels: set[str] = set()
+    for case_id, score in scores.items():
+        after = dictionary.facts(score.output)
+        changed = (before[case_id] - after) + (after - before[case_id])
+        labels.update(fact.label for fact in changed)
+    return frozenset(labels)
+
+
+def _knockouts(module: Module) -> Iterator[_Knockout]:
+    for name, function in functions(module.tree):
+        edits = [edit for empty in _EMPTIES if (edit := _emptied(module, name, function, empty))]
+        start, end = module.span(function)
+        yield _Knockout(path=module.path, start=start, end=end, edits=edits)
+    for site in sites(module, Vocabulary()):
+        for literal in pattern_literals(site):
+            edit = literal.edit(site, 0, len(literal.pattern), _NEVER, 0.0)
+            if edit is not None:
+                start, end = module.span(literal.node)
+                yield _Knockout(path=module.path, start=start, end=end, edits=[edit])
+
+
+def _emptied(module: Module, name: str, function: ast.FunctionDef, empty: str) -> Edit | None:
+    first = function.body[0]
+    if module.indent(first).strip():
+        return None
+    offset = module.span(first)[0]
+    return Edit(
+        path=module.path,
+        start=offset,
+        end=offset,
+        text=f"return {empty}\n{module.indent(first)}",
+        family="knockout",
+        cost=0.0,
+        line=first.lineno,
+        function=name,
+    )

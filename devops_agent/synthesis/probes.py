@@ -1,0 +1,79 @@
+"""Probes: the few failing cases that an edit is tried on first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from devops_agent.synthesis.influence import Influence
+from devops_agent.synthesis.localization import Localization
+from devops_agent.synthesis.source import Edit
+
+MAX_PROBES = 4
+PROBES_PER_REGION = 2
+IRRELEVANT_PENALTY = 2.5
+"""Added to the cost of edits in parts whose facts are all right."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbePlan:
+    """Chooses probes for edits.
+
+    Attributes:
+        symptoms: by failing case, by label, how many facts are wrong.
+        influence: which labels depend on which part of the program.
+        localization: which lines the failing cases execute.
+        general: probes of edits whose influence is unknown.
+    """
+
+    symptoms: Mapping[str, Mapping[str, int]]
+    influence: Influence
+    localization: Localization
+    general: Sequence[str]
+
+    def probes(self, edit: Edit) -> Sequence[str]:
+        """Return the cases on which the edit shows its worth, the most telling first."""
+        labels = self.influence.labels(edit)
+        concerned = [case_id for case_id, found in self.symptoms.items() if labels & found.keys()]
+        if not concerned:
+            return self.general
+        concerned.sort(
+            key=lambda case_id: (
+                -sum(count for label, count in self.symptoms[case_id].items() if label in labels)
+            )
+        )
+        return concerned[:PROBES_PER_REGION]
+
+    def rank(self, edit: Edit) -> float:
+        """Return the edit's place in the queue; lower is earlier."""
+        rank = self.localization.rank(edit)
+        labels = self.influence.labels(edit)
+        if labels and not any(labels & found.keys() for found in self.symptoms.values()):
+            return rank + IRRELEVANT_PENALTY
+        return rank
+
+
+def general_probes(
+    symptoms: Mapping[str, Mapping[str, int]],
+    coverage: Mapping[str, Mapping[str, frozenset[int]]],
+) -> Sequence[str]:
+    """Choose failing cases that show all symptoms, by greedy cover.
+
+    Among equals the case that executes the fewest lines comes first: it says most about where the
+    fault is.
+    """
+    sizes = {
+        case_id: sum(len(lines) for lines in coverage.get(case_id, {}).values())
+        for case_id in symptoms
+    }
+    uncovered = {label for found in symptoms.values() for label in found}
+    chosen: list[str] = []
+    while len(chosen) < MAX_PROBES:
+        rest = [case_id for case_id in symptoms if case_id not in chosen]
+        if not rest or (chosen and not uncovered):
+            break
+        best = min(
+            rest,
+            key=lambda case_id: (-len(uncovered & symptoms[case_id].keys()), sizes[case_id]),
+        )
+        chosen.append(best)
+        uncovered -= symptoms[best].keys()
+    return chosen

@@ -1,0 +1,267 @@
+"""The search: sweeps over ranked edits, gains combined, partial repairs completed.
+
+A sweep tries edits one at a time on the current variant. Gains in different places are then put
+together, each verified beside the others, and the next sweep starts from there: so programs with
+several faults are mended one by one. Where a sweep gains nothing, partial repairs (edits that help
+some case and hurt another) are guarded by conditions, and pairs of edits are tried.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from devops_agent.synthesis.edits.catalogue import propose_edits
+from devops_agent.synthesis.edits.completion import guarded
+from devops_agent.synthesis.edits.site import Vocabulary
+from devops_agent.synthesis.errors import BudgetExhaustedError
+from devops_agent.synthesis.history import sequenced
+from devops_agent.synthesis.probes import ProbePlan
+from devops_agent.synthesis.source import Edit
+from devops_agent.synthesis.workbench import (
+    EPSILON,
+    Scores,
+    State,
+    Workbench,
+    harm,
+    is_harmless,
+    total_loss,
+)
+
+SWEEP_SHARE = 0.45
+"""Share of the runs that are left which one sweep may use, so that later ones have theirs."""
+
+ALTERNATIVES_SHARE = 0.15
+"""After the first full repair, so many of the runs used until then go on looking for a plainer
+one: the first that passes need not be the right one."""
+
+MIN_ALTERNATIVE_RUNS = 200
+MAX_COMBINED = 80
+"""Gains of one sweep that are tried in combination, the largest first."""
+
+MAX_PARTIALS = 40
+CHECKED_CASES = 3
+"""Cases on which a gain is checked beside other gains before all are run."""
+
+PAIR_COST = 1.5
+"""Second edits of pairs are the commonest faults only."""
+
+MAX_PAIR_EDITS = 600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gain:
+    """An edit that lowers the loss of the whole.
+
+    Attributes:
+        edits: one, or two that only help together.
+        scores: of all dev cases.
+        worth: how much loss it takes away, less what it adds elsewhere.
+    """
+
+    edits: Sequence[Edit]
+    scores: Scores
+    worth: float
+
+    @property
+    def cost(self) -> float:
+        """How unusual and how large the change is."""
+        return sum(edit.cost + 0.002 * len(edit.text) for edit in self.edits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partial:
+    """An edit that helps some probe and is no gain on the whole."""
+
+    edit: Edit
+    helped: Sequence[str]
+    gain: float
+
+
+class Search:
+    """Looks for gains on one workbench; remembers variants that were tried."""
+
+    def __init__(self, bench: Workbench, vocabulary: Vocabulary, reserved_runs: int) -> None:
+        """Keep what the search needs; nothing is run.
+
+        Args:
+            bench: runs the variants.
+            vocabulary: what edits may use of the dev cases.
+            reserved_runs: runs to leave over for the selection at the end.
+        """
+        self._bench = bench
+        self._vocabulary = vocabulary
+        self._reserved = reserved_runs
+        self._seen: set[bytes] = set()
+        self.partials: list[Partial] = []
+        self.repairs: list[Gain] = []
+
+    def sweep(self, state: State, plan: ProbePlan) -> Sequence[Gain]:
+        """Try single edits on the state, the likeliest first; return those that help."""
+        self.partials = []
+        ranked = sorted(
+            propose_edits(state.program, self._vocabulary), key=plan.rank
+        )  # stable: the catalogue's order breaks ties
+        limit = self._bench.runs + int(self._spendable() * SWEEP_SHARE)
+        return self._try_all(state, plan, ((edit,) for edit in ranked), limit)
+
+    def complete(self, state: State, plan: ProbePlan) -> Sequence[Gain]:
+        """Guard partial repairs with conditions, then try pairs of edits."""
+        partials = sorted(self.partials, key=lambda partial: (-partial.gain, partial.edit.cost))[
+            :MAX_PARTIALS
+        ]
+        guards = sorted(
+            (edit for partial in partials for edit in guarded(state.program, partial.edit)),
+            key=lambda edit: edit.cost,
+        )
+        limit = self._bench.runs + self._spendable() // 2
+        found = self._try_all(state, plan, ((edit,) for edit in guards), limit)
+        if found:
+            return found
+        limit = self._bench.runs + self._spendable()
+        return self._try_all(state, plan, self._pairs(state, plan, partials), limit)
+
+    def combine(self, state: State, gains: Sequence[Gain]) -> State:
+        """Put gains together that do not touch the same place, each verified beside the others."""
+        ranked = sorted(gains, key=lambda gain: (-round(gain.worth, 6), gain.cost))
+        chosen: list[Edit] = []
+        current = state
+        for gain in ranked[:MAX_COMBINED]:
+            if any(edit.overlaps(other) for edit in gain.edits for other in chosen):
+                continue
+            if chosen and self._spendable() <= 0:
+                break
+            combined = self._joined(state, current, chosen, gain)
+            if combined is not None:
+                chosen.extend(gain.edits)
+                current = combined
+            if current.loss <= EPSILON:
+                break
+        return current
+
+    def _joined(
+        self, base: State, current: State, chosen: Sequence[Edit], gain: Gain
+    ) -> State | None:
+        edits = [*chosen, *gain.edits]
+        files = base.program.apply(edits)
+        if files is None:
+            return None
+        bundle = base.bundle.replace(files)
+        scores: Scores | None = gain.scores
+        if chosen:
+            scores = self._verified(base, current, gain, bundle)
+        if scores is None:
+            return None
+        return State(
+            program=base.program.with_files(files),
+            bundle=bundle,
+            scores=scores,
+            history=[*base.history, *sequenced(edits)],
+        )
+
+    def _verified(self, base: State, current: State, gain: Gain, bundle: object) -> Scores | None:
+        by_help = sorted(
+            current.failing,
+            key=lambda case_id: gain.scores[case_id].loss - base.scores[case_id].loss,
+        )
+        checked = by_help[:CHECKED_CASES]
+        if not checked:
+            return None
+        scores = self._bench.run(bundle, checked)  # type: ignore[arg-type]
+        if total_loss(scores) >= total_loss(current.scores, checked) - EPSILON:
+            return None
+        return self._bench.improved(current.scores, bundle, checked)  # type: ignore[arg-type]
+
+    def _try_all(
+        self,
+        state: State,
+        plan: ProbePlan,
+        variants: Iterator[tuple[Edit, ...]],
+        limit: int,
+    ) -> Sequence[Gain]:
+        gains: list[Gain] = []
+        for edits in variants:
+            if self._bench.runs >= limit:
+                break
+            try:
+                gain = self._try(state, plan, edits)
+            except BudgetExhaustedError:
+                break
+            if gain is None:
+                continue
+            gains.append(gain)
+            if total_loss(gain.scores) <= EPSILON:
+                if not self.repairs:
+                    more = max(MIN_ALTERNATIVE_RUNS, int(self._bench.runs * ALTERNATIVES_SHARE))
+                    limit = min(limit, self._bench.runs + more)
+                self.repairs.append(gain)
+        return gains
+
+    def _try(self, state: State, plan: ProbePlan, edits: tuple[Edit, ...]) -> Gain | None:
+        if not self._is_new(state, edits):
+            return None
+        files = state.program.apply(edits) if len(edits) > 1 else None
+        if len(edits) == 1:
+            module = state.program.modules[edits[0].path]
+            files = {module.path: _spliced(module.data, edits[0])}
+        if files is None:
+            return None
+        bundle = state.bundle.replace(files)
+        self._bench.count(edits[-1])
+        probes = plan.probes(edits[0])
+        scores = self._bench.run(
+            bundle, probes, stop_above=total_loss(state.scores, probes) - EPSILON
+        )
+        helped = [
+            case_id
+            for case_id, score in scores.items()
+            if score.loss < state.scores[case_id].loss - EPSILON
+        ]
+        if not helped:
+            return None
+        found = self._bench.improved(state.scores, bundle, probes)
+        if found is None:
+            gain = sum(state.scores[case_id].loss - scores[case_id].loss for case_id in helped)
+            self.partials.append(Partial(edit=edits[0], helped=helped, gain=gain))
+            return None
+        worth = state.loss - total_loss(found) - harm(state.scores, found)
+        return Gain(edits=edits, scores=found, worth=worth)
+
+    def _is_new(self, state: State, edits: tuple[Edit, ...]) -> bool:
+        keys = [state.program.variant_key(edit) for edit in edits]
+        if any(key is None for key in keys):
+            return False
+        joined = b"".join(key for key in keys if key is not None)
+        if joined in self._seen:
+            return False
+        self._seen.add(joined)
+        return True
+
+    def _pairs(
+        self, state: State, plan: ProbePlan, partials: Sequence[Partial]
+    ) -> Iterator[tuple[Edit, ...]]:
+        """Pair partial repairs, then the likeliest edits, with the commonest edits elsewhere."""
+        seconds = [
+            edit
+            for edit in propose_edits(state.program, self._vocabulary)
+            if edit.cost <= PAIR_COST
+        ]
+        seconds.sort(key=plan.rank)
+        seconds = seconds[:MAX_PAIR_EDITS]
+        firsts = [partial.edit for partial in partials]
+        with_partials = ((first, second) for second in seconds for first in firsts)
+        diagonal = (
+            (seconds[place - index], seconds[index])
+            for place in range(1, 2 * len(seconds))
+            for index in range(place // 2 + place % 2)
+            if place - index < len(seconds)
+        )
+        for first, second in chain(with_partials, diagonal):
+            if not first.overlaps(second):
+                yield first, second
+
+    def _spendable(self) -> int:
+        return max(0, self._bench.remaining_runs - self._reserved)
+
+
+def _spliced(data: bytes, edit: Edit) -> bytes:
+    return data[: edit.start] + edit.text.encode() + data[edit.end :]
