@@ -44,6 +44,9 @@ POINTER_RENEWAL_AGE = POINTER_LIFETIME / 2
 
 RENEWAL_LIMIT_ROWS = 100
 
+ROLLBACK_LIMIT_STEPS = 100
+"""How many promotions a rollback looks back for a version that is not yanked."""
+
 
 class Channels:
     """The channels of all artifacts. No method commits; each works in its caller's session."""
@@ -188,9 +191,10 @@ class Channels:
         return self._commit_move(session, move)
 
     def renew_pointers(self, session: Session) -> int:
-        """Sign ageing pointers afresh, at most `RENEWAL_LIMIT_ROWS`, and return how many.
+        """Sign ageing pointers afresh and return how many: call again until there are none.
 
-        Pointers to yanked versions are left to expire: we do not speak for these any more.
+        At most `RENEWAL_LIMIT_ROWS`, so that the transaction stays short. Pointers to yanked
+        versions are left to expire: we do not speak for these any more.
         """
         now = self._clock.now()
         horizon = now + POINTER_LIFETIME - POINTER_RENEWAL_AGE
@@ -330,19 +334,33 @@ def _require_expected(
 
 def _find_target(session: Session, head: ChannelState, digest: str | None) -> Move:
     """Return the move whose version a rollback brings back."""
-    artifact, channel = head.artifact, head.channel
-    if digest is not None:
-        found = store.find_move_to(session, artifact, channel, digest)
+    if digest is None:
+        found = _find_earlier(session, head)
+        what = "no earlier version that is not yanked"
     else:
-        current = store.find_move(session, artifact, channel, head.generation)
-        generation = head.generation if current is None else current.promoted_generation
-        found = store.find_move_before(
-            session, artifact, channel, generation=generation, not_digest=head.digest
-        )
+        found = store.find_move_to(session, head.artifact, head.channel, digest)
+        what = f"never {digest}"
     if found is None:
-        what = "no earlier version that is not yanked" if digest is None else f"never {digest}"
-        raise NoRollbackTargetError(f"{artifact} {channel} served {what}: promote one instead")
+        raise NoRollbackTargetError(
+            f"{head.artifact} {head.channel} served {what}: promote one instead"
+        )
     return found
+
+
+def _find_earlier(session: Session, head: ChannelState) -> Move | None:
+    """Walk back over promotions, as each was decided on what was served before it.
+
+    What was rolled back from is not on that way.
+    """
+    generation = head.generation
+    for _ in range(ROLLBACK_LIMIT_STEPS):
+        move = store.find_move(session, head.artifact, head.channel, generation)
+        if move is None:
+            return None
+        if move.digest != head.digest and require_version(session, move.digest).yank is None:
+            return move
+        generation = move.promoted_generation - 1
+    return None
 
 
 def _empty(artifact: str, channel: str) -> ChannelEmptyError:

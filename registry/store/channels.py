@@ -106,18 +106,6 @@ def find_move_to(session: Session, artifact: str, channel: str, digest: str) -> 
     return _read_first_move(session, query)
 
 
-def find_move_before(
-    session: Session, artifact: str, channel: str, *, generation: int, not_digest: str
-) -> Move | None:
-    """Return the last earlier move to another version that is not yanked, if any."""
-    query = _moves(artifact, channel).where(
-        channel_moves.c.generation < generation,
-        channel_moves.c.digest != not_digest,
-        channel_moves.c.digest.not_in(select(version_yanks.c.digest)),
-    )
-    return _read_first_move(session, query)
-
-
 def list_moves(
     session: Session, artifact: str, channel: str, *, below: int | None, limit: int
 ) -> Sequence[Move]:

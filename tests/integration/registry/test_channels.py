@@ -243,6 +243,18 @@ def test_rollback_passes_over_yanked_versions(house: RegistryHouse) -> None:
         roll_back(house, versions[1].digest)
 
 
+def test_rollback_does_not_return_to_what_was_rolled_back_before(house: RegistryHouse) -> None:
+    versions = [house.publish_accepted(bundle(str(turn))) for turn in range(3)]
+    house.promote(versions[0])
+    house.promote(versions[1])
+    roll_back(house)
+    house.promote(versions[2])
+    with house.database.transaction() as session:
+        house.registry.versions.yank(session, versions[0].digest, reason="leaks", actor=OWNER)
+    with pytest.raises(NoRollbackTargetError):
+        roll_back(house)
+
+
 def test_rollback_to_a_named_version_needs_it_in_the_channels_history(
     house: RegistryHouse,
 ) -> None:

@@ -102,6 +102,29 @@ def test_concurrent_publishers_of_the_same_bytes_get_one_version(house: Registry
     assert digests == [(1, bundle("one").digest)] * 8
 
 
+def test_concurrent_publishers_of_equal_files_do_not_disturb_each_other(
+    house: RegistryHouse,
+) -> None:
+    barrier = threading.Barrier(8)
+    failures: list[Exception] = []
+
+    def work(worker: int) -> None:
+        artifact = f"acme/a{worker}"
+        files = {f"file-{index}": f"{index}".encode() for index in range(20)}
+        barrier.wait()
+        try:
+            house.publish(bundle("one", artifact=artifact, **files), artifact=artifact)
+        except Exception as error:  # noqa: BLE001 - a thread's failure is told below
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
 def test_a_rolled_back_publication_leaves_no_gap(house: RegistryHouse) -> None:
     with Session(house.database.writing_engine) as session, session.begin() as transaction:
         house.registry.versions.publish(
