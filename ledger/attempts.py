@@ -1,0 +1,257 @@
+"""Attempts: requests that can cost fiat, from admission to their end.
+
+An attempt is admitted with an upper bound before it is dispatched, and ends settled, lost (its
+outcome is unknown) or released (nothing was dispatched). What it posts is decided here, by pure
+functions; `ledger.metering` carries it out.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from core.money import MAX_AMOUNT, ExchangeRate
+from ledger.accounts import BURN, FIAT_SPENT, OPERATOR_LOSS, SUSPENSE, TREASURY
+from ledger.domain import Batch, Command, Hold, Move, PostHold, VoidHold
+from ledger.errors import UnboundedCostError
+from ledger.policy import Budget, IssuanceDecision
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptRequest:
+    """What is asked for before a request that can cost fiat is dispatched.
+
+    Attributes:
+        attempt_id: chosen by the caller; a retry of the work is a new attempt.
+        budget: bears the fiat cost through its tree's root, and gets the premium.
+        owner: whose work it is.
+        payer: token account that pays, such as ``escrow:<order>``.
+        provider: who bills it.
+        resource: what it uses in the main; named in the record if its outcome stays unknown.
+        bound_nusd: proven upper bound on what the provider can bill; more than zero.
+        bound_utok: the most that the payer shall be charged, premium included.
+        reference: order that it belongs to, or "".
+    """
+
+    attempt_id: str
+    budget: str
+    owner: str
+    payer: str
+    provider: str
+    resource: str
+    bound_nusd: int
+    bound_utok: int
+    reference: str = ""
+
+
+class AttemptStatus(StrEnum):
+    """Where an attempt stands."""
+
+    ADMITTED = "admitted"  # both holds are taken; it may be dispatched
+    SETTLED = "settled"
+    LOST = "lost"  # its full bound is in suspense until the invoice tells
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """A request that can cost fiat, and what became of it.
+
+    Attributes:
+        budget: whose treasury gets the premium; `budget_path` leads to it from the root.
+        day: the admission day in the operator's time zone, which bears the fiat cost.
+        fiat_account: the budget account of that day.
+        owner: the agent, i in the paper's ledger row.
+        payer: the token account that pays: a wallet or an order's escrow.
+        bound_nusd: proven upper bound on the fiat cost.
+        bound_utok: the most that the payer is charged, premium included.
+        utok_per_usd: kappa of the day.
+        liability_nusd: what it takes of the day's budget at most from now on.
+        outcome_hash: digest of what it was ended with; "" before that.
+        cost_nusd: what the provider bills; of a lost attempt, the bound.
+        burn_utok: tokens burned for it, by whoever bore it.
+        charge_utok: what the payer paid: the burn and the congestion premium.
+        overbilled_nusd: what the provider bills above the bound.
+        shortfall_utok: what a lost attempt should have burned and the reserve did not have.
+    """
+
+    id: str
+    budget: str
+    budget_path: str
+    day: str
+    fiat_account: str
+    owner: str
+    payer: str
+    provider: str
+    resource: str
+    reference: str
+    bound_nusd: int
+    bound_utok: int
+    utok_per_usd: int
+    fiat_hold_id: str
+    token_hold_id: str
+    status: AttemptStatus
+    liability_nusd: int
+    outcome_hash: str = ""
+    cost_nusd: int = 0
+    burn_utok: int = 0
+    charge_utok: int = 0
+    overbilled_nusd: int = 0
+    shortfall_utok: int = 0
+    admitted_at: datetime
+    ended_at: datetime | None = None
+
+    @property
+    def rate(self) -> ExchangeRate:
+        """Kappa of the admission day."""
+        return ExchangeRate(utok_per_usd=self.utok_per_usd)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Billing:
+    """How an attempt's fiat cost falls on the day's budget.
+
+    Attributes:
+        posted_nusd: the cost up to the bound.
+        overbilled_nusd: the cost above the bound, which is the operator's loss.
+        recovered_nusd: what the day's rest gives back for that loss, so that the day spends less.
+    """
+
+    posted_nusd: int
+    overbilled_nusd: int = 0
+    recovered_nusd: int = 0
+
+
+def billing_of(*, cost_nusd: int, bound_nusd: int, rest_nusd: int) -> Billing:
+    """Split a cost at its bound; `rest_nusd` is what the day's budget has left unheld."""
+    overbilled_nusd = max(0, cost_nusd - bound_nusd)
+    return Billing(
+        posted_nusd=cost_nusd - overbilled_nusd,
+        overbilled_nusd=overbilled_nusd,
+        recovered_nusd=min(overbilled_nusd, rest_nusd),
+    )
+
+
+def check_bounds(request: AttemptRequest, rate: ExchangeRate) -> None:
+    """Refuse an attempt whose cost is not bounded on both sides.
+
+    Raises:
+        UnboundedCostError: a bound is not positive, or the tokens do not cover the burn.
+    """
+    if not 0 < request.bound_nusd <= MAX_AMOUNT:
+        raise UnboundedCostError(
+            f"attempt {request.attempt_id} needs a positive bound on its cost, not"
+            f" {request.bound_nusd} nusd"
+        )
+    burn_utok = rate.utok_ceil(request.bound_nusd)
+    if not burn_utok <= request.bound_utok <= MAX_AMOUNT:
+        raise UnboundedCostError(
+            f"attempt {request.attempt_id} burns up to {burn_utok} utok: its bound of"
+            f" {request.bound_utok} utok does not cover that",
+            burn_utok=burn_utok,
+            bound_utok=request.bound_utok,
+        )
+
+
+def admission(request: AttemptRequest, fiat_account: str) -> Batch:
+    """Return the two holds that admit an attempt: fiat first, then tokens."""
+    return Batch(
+        key=f"{request.attempt_id}:admit",
+        commands=(
+            Hold(
+                debit=fiat_account,
+                credit=FIAT_SPENT.code(request.provider),
+                amount=request.bound_nusd,
+                kind="metered_cost",
+                reference=request.attempt_id,
+            ),
+            Hold(
+                debit=request.payer,
+                credit=BURN.code(),
+                amount=request.bound_utok,
+                kind="metered_burn",
+                reference=request.attempt_id,
+            ),
+        ),
+    )
+
+
+def admitted(
+    request: AttemptRequest,
+    *,
+    budget: Budget,
+    decision: IssuanceDecision,
+    hold_ids: tuple[str, str],
+    at: datetime,
+) -> Attempt:
+    """Return the attempt as it is after its admission."""
+    fiat_hold_id, token_hold_id = hold_ids
+    fields = dict(vars(request))
+    return Attempt(
+        id=fields.pop("attempt_id"),
+        **fields,
+        budget_path=budget.path,
+        day=decision.day,
+        fiat_account=budget.fiat_account(decision.day),
+        utok_per_usd=decision.utok_per_usd,
+        fiat_hold_id=fiat_hold_id,
+        token_hold_id=token_hold_id,
+        status=AttemptStatus.ADMITTED,
+        liability_nusd=request.bound_nusd,
+        admitted_at=at,
+    )
+
+
+def settlement(
+    attempt: Attempt, billing: Billing, *, burn_utok: int, premium_utok: int
+) -> tuple[Command, ...]:
+    """Return what settles an attempt: the burn for its cost, the premium for its budget."""
+    return (
+        _post_or_void(attempt.fiat_hold_id, billing.posted_nusd),
+        _post_or_void(attempt.token_hold_id, burn_utok),
+        *_move(attempt, attempt.payer, TREASURY.code(attempt.budget), premium_utok, "premium"),
+        *_move(
+            attempt,
+            OPERATOR_LOSS.code(),
+            FIAT_SPENT.code(attempt.provider),
+            billing.overbilled_nusd,
+            "overbilled",
+        ),
+        *_move(
+            attempt,
+            attempt.fiat_account,
+            OPERATOR_LOSS.code(),
+            billing.recovered_nusd,
+            "overbilled_recovery",
+        ),
+    )
+
+
+def loss(attempt: Attempt, *, reserve: str, burn_utok: int) -> tuple[Command, ...]:
+    """Return what books an unknown outcome: all in suspense, burned by the reserve."""
+    return (
+        *release(attempt),
+        *_move(
+            attempt,
+            attempt.fiat_account,
+            SUSPENSE.code(attempt.provider),
+            attempt.bound_nusd,
+            "suspense",
+        ),
+        *_move(attempt, reserve, BURN.code(), burn_utok, "burn_by_reserve"),
+    )
+
+
+def release(attempt: Attempt) -> tuple[Command, ...]:
+    """Return what frees both holds of an attempt."""
+    return VoidHold(hold_id=attempt.fiat_hold_id), VoidHold(hold_id=attempt.token_hold_id)
+
+
+def _post_or_void(hold_id: str, amount: int) -> Command:
+    return PostHold(hold_id=hold_id, amount=amount) if amount else VoidHold(hold_id=hold_id)
+
+
+def _move(attempt: Attempt, debit: str, credit: str, amount: int, kind: str) -> tuple[Move, ...]:
+    if not amount:
+        return ()
+    move = Move(debit=debit, credit=credit, amount=amount, kind=kind, reference=attempt.id)
+    return (move,)

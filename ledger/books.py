@@ -1,0 +1,290 @@
+"""The rules of posting, as pure functions on accounts and holds in memory.
+
+The model is TigerBeetle's ``create_transfers``: every refusal has a name, and of several the one
+that stands first in `RejectionReason` is given.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from core.ids import derived_id
+from core.money import MAX_AMOUNT
+from ledger.accounts import class_of
+from ledger.domain import (
+    Account,
+    Batch,
+    Command,
+    ExpireHold,
+    Hold,
+    HoldEntry,
+    HoldStatus,
+    Move,
+    Outcome,
+    Phase,
+    PostHold,
+    RejectionReason,
+    Reverse,
+    Transfer,
+    VoidHold,
+)
+from ledger.errors import AccountCodeError
+
+_STATUS_AFTER = {
+    Phase.POST: HoldStatus.POSTED,
+    Phase.VOID: HoldStatus.VOIDED,
+    Phase.EXPIRE: HoldStatus.EXPIRED,
+}
+
+
+class _RefusedError(Exception):
+    """Ends the evaluation of one command; never leaves this module."""
+
+    def __init__(self, reason: RejectionReason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+@dataclass(kw_only=True)
+class Books:
+    """The part of the ledger that a batch touches, which changes as its commands are applied.
+
+    Attributes:
+        accounts: by code; every account that a well-formed command names.
+        holds: by identifier; those that the commands name.
+        originals: transfers to be reversed, by identifier.
+        reversed_ids: which of them were reversed before.
+        is_privileged: whether restricted accounts may be posted to.
+    """
+
+    now: datetime
+    accounts: dict[str, Account]
+    holds: dict[str, HoldEntry] = field(default_factory=dict)
+    originals: Mapping[str, Transfer] = field(default_factory=dict)
+    reversed_ids: AbstractSet[str] = frozenset()
+    is_privileged: bool = False
+
+    def apply(self, command: Command, *, batch_key: str, position: int) -> Outcome:
+        """Apply one command whole, or name the reason and change nothing."""
+        draft = _Draft(
+            id=derived_id("tra", batch_key, str(position)),
+            batch_key=batch_key,
+            position=position,
+            at=self.now,
+        )
+        try:
+            transfer = self._evaluate(command, draft)
+        except _RefusedError as refusal:
+            return Outcome(rejection=refusal.reason)
+        return Outcome(transfer=transfer)
+
+    def _evaluate(self, command: Command, draft: "_Draft") -> Transfer:
+        match command:
+            case Move():
+                return self._move(command, draft)
+            case Hold():
+                return self._hold(command, draft)
+            case Reverse():
+                return self._reverse(command, draft)
+            case PostHold():
+                return self._post_hold(command, draft)
+            case VoidHold():
+                return self._free_hold(command.hold_id, Phase.VOID, draft)
+            case ExpireHold():
+                return self._free_hold(command.hold_id, Phase.EXPIRE, draft)
+
+    def _move(self, command: Move, draft: "_Draft") -> Transfer:
+        self._check_accounts(command.debit, command.credit)
+        self._check_room(command.debit, command.credit, command.amount)
+        self._add(command.debit, command.credit, posted=command.amount)
+        return self._transfer(draft, command, Phase.POSTED)
+
+    def _hold(self, command: Hold, draft: "_Draft") -> Transfer:
+        self._check_accounts(command.debit, command.credit)
+        _refuse_if(command.amount <= 0, RejectionReason.AMOUNT_NOT_POSITIVE)
+        if command.expires_at is not None:
+            _refuse_if(command.expires_at <= self.now, RejectionReason.EXPIRY_NOT_AHEAD)
+        self._check_room(command.debit, command.credit, command.amount)
+        self._add(command.debit, command.credit, held=command.amount)
+        transfer = self._transfer(draft, command, Phase.HOLD, expires_at=command.expires_at)
+        self.holds[draft.id] = HoldEntry(
+            id=draft.id,
+            debit=transfer.debit,
+            credit=transfer.credit,
+            amount=transfer.amount,
+            currency=transfer.currency,
+            kind=transfer.kind,
+            reference=transfer.reference,
+            expires_at=transfer.expires_at,
+        )
+        return transfer
+
+    def _post_hold(self, command: PostHold, draft: "_Draft") -> Transfer:
+        hold = self._open_hold(command.hold_id)
+        _refuse_if(self._is_over(hold), RejectionReason.HOLD_EXPIRED)
+        amount = hold.amount if command.amount is None else command.amount
+        _refuse_if(amount <= 0, RejectionReason.AMOUNT_NOT_POSITIVE)
+        _refuse_if(amount > hold.amount, RejectionReason.AMOUNT_EXCEEDS_HOLD)
+        return self._settle(hold, Phase.POST, amount, draft)
+
+    def _free_hold(self, hold_id: str, phase: Phase, draft: "_Draft") -> Transfer:
+        hold = self._open_hold(hold_id)
+        if phase is Phase.VOID:
+            _refuse_if(self._is_over(hold), RejectionReason.HOLD_EXPIRED)
+        else:
+            _refuse_if(not self._is_over(hold), RejectionReason.HOLD_NOT_EXPIRED)
+        return self._settle(hold, phase, hold.amount, draft)
+
+    def _settle(self, hold: HoldEntry, phase: Phase, amount: int, draft: "_Draft") -> Transfer:
+        posted = amount if phase is Phase.POST else 0
+        self._add(hold.debit, hold.credit, posted=posted, held=-hold.amount)
+        self.holds[hold.id] = replace(hold, status=_STATUS_AFTER[phase])
+        movement = Move(
+            debit=hold.debit,
+            credit=hold.credit,
+            amount=amount,
+            kind=hold.kind,
+            reference=hold.reference,
+        )
+        return self._transfer(draft, movement, phase, hold_id=hold.id)
+
+    def _reverse(self, command: Reverse, draft: "_Draft") -> Transfer:
+        original = self.originals.get(command.transfer_id)
+        if original is None:
+            raise _RefusedError(RejectionReason.TRANSFER_NOT_FOUND)
+        moved = original.phase in (Phase.POSTED, Phase.POST)
+        tied = _is_restricted(original.debit) or _is_restricted(original.credit)
+        _refuse_if(tied or not moved, RejectionReason.NOT_REVERSIBLE)
+        _refuse_if(original.id in self.reversed_ids, RejectionReason.ALREADY_REVERSED)
+        self._check_room(original.credit, original.debit, original.amount)
+        self._add(original.credit, original.debit, posted=original.amount)
+        self.reversed_ids = {*self.reversed_ids, original.id}
+        movement = Move(
+            debit=original.credit,
+            credit=original.debit,
+            amount=original.amount,
+            kind="reversal",
+            reference=original.reference,
+            memo=command.memo,
+        )
+        return self._transfer(draft, movement, Phase.POSTED, reverses=original.id)
+
+    def _open_hold(self, hold_id: str) -> HoldEntry:
+        hold = self.holds.get(hold_id)
+        if hold is None:
+            raise _RefusedError(RejectionReason.HOLD_NOT_FOUND)
+        self._check_privilege(hold.debit, hold.credit)
+        _refuse_if(hold.status is not HoldStatus.OPEN, RejectionReason.HOLD_ALREADY_SETTLED)
+        return hold
+
+    def _is_over(self, hold: HoldEntry) -> bool:
+        return hold.expires_at is not None and hold.expires_at <= self.now
+
+    def _check_accounts(self, debit: str, credit: str) -> None:
+        try:
+            classes = class_of(debit), class_of(credit)
+        except AccountCodeError as error:
+            raise _RefusedError(RejectionReason.ACCOUNT_UNKNOWN) from error
+        self._check_privilege(debit, credit)
+        _refuse_if(debit == credit, RejectionReason.ACCOUNTS_SAME)
+        _refuse_if(
+            classes[0].currency is not classes[1].currency, RejectionReason.CURRENCY_MISMATCH
+        )
+
+    def _check_privilege(self, debit: str, credit: str) -> None:
+        if not self.is_privileged:
+            _refuse_if(
+                _is_restricted(debit) or _is_restricted(credit),
+                RejectionReason.ACCOUNT_RESTRICTED,
+            )
+
+    def _check_room(self, debit: str, credit: str, amount: int) -> None:
+        """Check amount, 64 bits, and the floor: no sum of posted and held may pass them."""
+        _refuse_if(amount <= 0, RejectionReason.AMOUNT_NOT_POSITIVE)
+        payer, payee = self.accounts[debit], self.accounts[credit]
+        _refuse_if(
+            payer.debits_posted + payer.debits_held + amount > MAX_AMOUNT
+            or payee.credits_posted + payee.credits_held + amount > MAX_AMOUNT,
+            RejectionReason.OVERFLOW,
+        )
+        if payer.floor is not None:
+            _refuse_if(payer.available - amount < payer.floor, RejectionReason.INSUFFICIENT_FUNDS)
+
+    def _add(self, debit: str, credit: str, *, posted: int = 0, held: int = 0) -> None:
+        payer, payee = self.accounts[debit], self.accounts[credit]
+        self.accounts[debit] = replace(
+            payer,
+            debits_posted=payer.debits_posted + posted,
+            debits_held=payer.debits_held + held,
+        )
+        self.accounts[credit] = replace(
+            payee,
+            credits_posted=payee.credits_posted + posted,
+            credits_held=payee.credits_held + held,
+        )
+
+    def _transfer(
+        self,
+        draft: "_Draft",
+        movement: Move | Hold,
+        phase: Phase,
+        *,
+        hold_id: str | None = None,
+        reverses: str | None = None,
+        expires_at: datetime | None = None,
+    ) -> Transfer:
+        return Transfer(
+            id=draft.id,
+            batch_key=draft.batch_key,
+            position=draft.position,
+            debit=movement.debit,
+            credit=movement.credit,
+            amount=movement.amount,
+            currency=self.accounts[movement.debit].currency,
+            kind=movement.kind,
+            phase=phase,
+            hold_id=hold_id,
+            reverses=reverses,
+            expires_at=expires_at,
+            reference=movement.reference,
+            memo=movement.memo,
+            at=draft.at,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Draft:
+    """What a transfer gets from its place in a batch."""
+
+    id: str
+    batch_key: str
+    position: int
+    at: datetime
+
+
+def apply_batch(batch: Batch, books: Books, *, batch_key: str) -> tuple[Outcome, ...]:
+    """Apply the commands in order; of an atomic batch all, or none.
+
+    `batch_key` is the batch's key with its scope: transfers are named after it. After a refusal
+    in an atomic batch the books are in an intermediate state: discard them.
+    """
+    outcomes = []
+    for position, command in enumerate(batch.commands):
+        outcome = books.apply(command, batch_key=batch_key, position=position)
+        if batch.is_atomic and outcome.rejection is not None:
+            neighbour = Outcome(rejection=RejectionReason.BATCH_REJECTED)
+            outcomes = [neighbour] * len(batch.commands)
+            outcomes[position] = outcome
+            break
+        outcomes.append(outcome)
+    return tuple(outcomes)
+
+
+def _refuse_if(condition: bool, reason: RejectionReason) -> None:  # noqa: FBT001 - reads as a sentence
+    if condition:
+        raise _RefusedError(reason)
+
+
+def _is_restricted(code: str) -> bool:
+    return class_of(code).is_restricted

@@ -1,0 +1,308 @@
+"""The ledger's values: accounts, transfers, holds, and the batches of commands that make them."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from core.money import Currency
+from ledger.errors import BatchError, InsufficientFundsError, TransferRejectedError
+
+MAX_COMMANDS = 1_000
+"""Commands in one batch: bounds how long its accounts stay locked."""
+
+MAX_KEY_CHARACTERS = 300
+MAX_REFERENCE_CHARACTERS = 200
+MAX_MEMO_CHARACTERS = 500
+
+_KIND = re.compile(r"[a-z][a-z_]{0,39}")
+
+Item = TypeVar("Item")
+
+
+class Phase(StrEnum):
+    """What a transfer does to the money of its two accounts."""
+
+    POSTED = "posted"  # moves it at once
+    HOLD = "hold"  # sets it aside
+    POST = "post"  # moves what was set aside, or a part of it, and frees the rest
+    VOID = "void"  # frees it all
+    EXPIRE = "expire"  # frees it all, because its time is over
+
+
+class HoldStatus(StrEnum):
+    """Where a hold stands."""
+
+    OPEN = "open"
+    POSTED = "posted"
+    VOIDED = "voided"
+    EXPIRED = "expired"
+
+
+class RejectionReason(StrEnum):
+    """Why a command was refused. Where several apply, the first in this order is named."""
+
+    ACCOUNT_UNKNOWN = "account_unknown"  # no such class, or bad names
+    HOLD_NOT_FOUND = "hold_not_found"
+    TRANSFER_NOT_FOUND = "transfer_not_found"
+    ACCOUNT_RESTRICTED = "account_restricted"  # contra or fiat: the ledger's own services only
+    NOT_REVERSIBLE = "not_reversible"  # no movement, or tied to issuance, burning or fiat
+    ALREADY_REVERSED = "already_reversed"
+    ACCOUNTS_SAME = "accounts_same"
+    CURRENCY_MISMATCH = "currency_mismatch"
+    HOLD_ALREADY_SETTLED = "hold_already_settled"  # posted, voided or expired before
+    HOLD_EXPIRED = "hold_expired"
+    HOLD_NOT_EXPIRED = "hold_not_expired"
+    AMOUNT_NOT_POSITIVE = "amount_not_positive"
+    EXPIRY_NOT_AHEAD = "expiry_not_ahead"
+    AMOUNT_EXCEEDS_HOLD = "amount_exceeds_hold"
+    OVERFLOW = "overflow"  # a sum would pass 64 bits
+    INSUFFICIENT_FUNDS = "insufficient_funds"  # the floor
+    BATCH_REJECTED = "batch_rejected"  # another command of an atomic batch was refused
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """An account's stored sums, in its currency's smallest unit; all are zero or more.
+
+    Attributes:
+        floor: lowest `available`; None where there is none.
+        debits_held: sum of open holds that will debit it.
+        credits_held: sum of open holds that will credit it; not yet its money.
+    """
+
+    code: str
+    currency: Currency
+    floor: int | None
+    credits_posted: int = 0
+    debits_posted: int = 0
+    debits_held: int = 0
+    credits_held: int = 0
+
+    @property
+    def balance(self) -> int:
+        """What the account has, what is held included."""
+        return self.credits_posted - self.debits_posted
+
+    @property
+    def available(self) -> int:
+        """What it may still spend or set aside."""
+        return self.balance - self.debits_held
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """An immutable entry of the journal.
+
+    Attributes:
+        batch_key: the batch that posted it, and `position` in that.
+        debit: account that the money leaves.
+        credit: account that it reaches.
+        amount: moved, held or freed; more than zero.
+        kind: why, in the words of its poster: ``fee``, ``burn``, ``allocation``.
+        hold_id: the hold that a post, void or expire settles.
+        reverses: the transfer that this one takes back.
+        reference: the order or attempt that it belongs to, or "".
+        memo: a reason in a person's words, or "".
+    """
+
+    id: str
+    batch_key: str
+    position: int
+    debit: str
+    credit: str
+    amount: int
+    currency: Currency
+    kind: str
+    phase: Phase
+    hold_id: str | None = None
+    reverses: str | None = None
+    expires_at: datetime | None = None
+    reference: str = ""
+    memo: str = ""
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldEntry:
+    """Money set aside, under the identifier of the transfer that set it aside."""
+
+    id: str
+    debit: str
+    credit: str
+    amount: int
+    currency: Currency
+    kind: str
+    reference: str
+    expires_at: datetime | None
+    status: HoldStatus = HoldStatus.OPEN
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Movement:
+    debit: str
+    credit: str
+    amount: int
+    kind: str
+    reference: str = ""
+    memo: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse texts that the journal has no room for."""
+        if not _KIND.fullmatch(self.kind):
+            raise BatchError(f"a transfer's kind is a word of a-z and _, not {self.kind[:60]!r}")
+        if len(self.reference) > MAX_REFERENCE_CHARACTERS:
+            raise BatchError(f"a reference has at most {MAX_REFERENCE_CHARACTERS} characters")
+        if len(self.memo) > MAX_MEMO_CHARACTERS:
+            raise BatchError(f"a memo has at most {MAX_MEMO_CHARACTERS} characters")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move(_Movement):
+    """Move money at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hold(_Movement):
+    """Set money aside until it is posted, voided, or its time is over (None: never)."""
+
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostHold:
+    """Move what a hold set aside, or `amount` of it (None: all), and free the rest."""
+
+    hold_id: str
+    amount: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoidHold:
+    """Free what a hold set aside."""
+
+    hold_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpireHold:
+    """Free what a hold set aside whose time is over."""
+
+    hold_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reverse:
+    """Move the whole amount of a transfer back."""
+
+    transfer_id: str
+    memo: str = ""
+
+
+Command = Move | Hold | PostHold | VoidHold | ExpireHold | Reverse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Commands that are posted together.
+
+    Attributes:
+        key: idempotency key: the same key with the same commands posts once.
+        commands: evaluated in this order, each on what the ones before it left.
+        is_atomic: all or nothing; else each command stands or falls by itself.
+    """
+
+    key: str
+    commands: tuple[Command, ...]
+    is_atomic: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a batch that is empty or too long."""
+        if not 0 < len(self.key) <= MAX_KEY_CHARACTERS:
+            raise BatchError(f"a batch's key has 1 to {MAX_KEY_CHARACTERS} characters")
+        if not 0 < len(self.commands) <= MAX_COMMANDS:
+            raise BatchError(f"a batch has 1 to {MAX_COMMANDS} commands")
+
+    def to_json(self) -> dict[str, Any]:
+        """Write the request that the key is bound to."""
+        return {
+            "is_atomic": self.is_atomic,
+            "commands": [
+                {"command": type(command).__name__, **dict(_json_fields(command))}
+                for command in self.commands
+            ],
+        }
+
+
+def _json_fields(command: Command) -> Iterator[tuple[str, Any]]:
+    for name, value in vars(command).items():
+        if isinstance(value, datetime):
+            yield name, value.astimezone(UTC).isoformat()
+        elif isinstance(value, int):
+            yield name, str(value)  # a request past 64 bits is rejected, not unhashable
+        else:
+            yield name, value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one command: a transfer, or the reason of its rejection."""
+
+    transfer: Transfer | None = None
+    rejection: RejectionReason | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchResult:
+    """What became of a batch, command by command.
+
+    Attributes:
+        is_replay: whether the batch was posted before, and this is its first result.
+    """
+
+    key: str
+    outcomes: tuple[Outcome, ...]
+    is_replay: bool = False
+
+    @property
+    def transfers(self) -> tuple[Transfer, ...]:
+        """What was posted, in order."""
+        return tuple(outcome.transfer for outcome in self.outcomes if outcome.transfer)
+
+    @property
+    def first_rejection(self) -> tuple[int, RejectionReason] | None:
+        """Position and reason of the first command that was refused for its own sake."""
+        for position, outcome in enumerate(self.outcomes):
+            if outcome.rejection not in (None, RejectionReason.BATCH_REJECTED):
+                return position, outcome.rejection
+        return None
+
+    def require(self) -> tuple[Transfer, ...]:
+        """Return the transfers of a batch of which nothing was refused.
+
+        Raises:
+            InsufficientFundsError: a floor refused the first command that was refused.
+            TransferRejectedError: another rule did.
+        """
+        refused = self.first_rejection
+        if refused is None:
+            return self.transfers
+        position, reason = refused
+        message = f"transfer {position} of batch {self.key} was refused: {reason.value}"
+        if reason is RejectionReason.INSUFFICIENT_FUNDS:
+            raise InsufficientFundsError(message, position=position)
+        raise TransferRejectedError(message, position=position, rejection=reason.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Generic[Item]):
+    """Some items of a longer list.
+
+    Attributes:
+        next_cursor: give it as `after` to read on; None at the end.
+    """
+
+    items: tuple[Item, ...]
+    next_cursor: str | None

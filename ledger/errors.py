@@ -1,0 +1,114 @@
+"""What the ledger refuses.
+
+BadRequestError
+|-- AccountCodeError           a text names no account
+|-- BatchError                 a batch is empty, too long, or has a field out of its limits
+|-- BudgetSettingError         a budget's setting makes no sense
+|-- UnboundedCostError         an attempt's cost has no bound that covers it
+`-- UsageError                 reported usage is negative or priced below its base
+NotFoundError
+|-- BudgetNotFoundError
+`-- AttemptNotFoundError
+ConflictError
+|-- IdempotencyKeyReusedError  the key came before with another request
+|-- TransferRejectedError      the ledger's rules refuse a transfer (its name in `rejection`)
+|-- BudgetExistsError          the budget is there with other properties
+|-- RootExistsError            there is one root budget already
+|-- BudgetNotSetError          the tree has no daily limit yet
+`-- AttemptClosedError         the attempt ended in another way
+PaymentRequiredError
+|-- InsufficientFundsError     a token account does not cover it
+`-- BudgetExhaustedError       the day's fiat budget does not cover it
+"""
+
+from core.errors import BadRequestError, ConflictError, NotFoundError, PaymentRequiredError
+
+
+class AccountCodeError(BadRequestError):
+    """A text names no account of the ledger."""
+
+    reason = "bad_account"
+
+
+class BatchError(BadRequestError):
+    """A batch or one of its commands has a field out of its limits."""
+
+    reason = "bad_batch"
+
+
+class BudgetSettingError(BadRequestError):
+    """A budget's definition or setting makes no sense."""
+
+    reason = "bad_budget_setting"
+
+
+class UnboundedCostError(BadRequestError):
+    """An attempt has no upper bound on its cost, or a token bound that does not cover it."""
+
+    reason = "unbounded_cost"
+
+
+class UsageError(BadRequestError):
+    """Reported usage is negative, empty, or priced below its base price."""
+
+    reason = "bad_usage"
+
+
+class BudgetNotFoundError(NotFoundError):
+    """There is no budget of that name."""
+
+    reason = "budget_not_found"
+
+
+class AttemptNotFoundError(NotFoundError):
+    """There is no attempt of that name."""
+
+    reason = "attempt_not_found"
+
+
+class IdempotencyKeyReusedError(ConflictError):
+    """The idempotency key came before, with another request."""
+
+    reason = "idempotency_key_reused"
+
+
+class TransferRejectedError(ConflictError):
+    """The ledger's rules refuse a transfer; `details["rejection"]` names the rule."""
+
+    reason = "transfer_rejected"
+
+
+class BudgetExistsError(ConflictError):
+    """The budget is there already, with another parent or time zone."""
+
+    reason = "budget_exists"
+
+
+class RootExistsError(ConflictError):
+    """The tree has its root already: a ledger is anchored to one daily fiat budget."""
+
+    reason = "root_exists"
+
+
+class BudgetNotSetError(ConflictError):
+    """The tree's root has no daily limit or no exchange rate yet."""
+
+    reason = "budget_not_set"
+
+
+class AttemptClosedError(ConflictError):
+    """The attempt ended already, in another way."""
+
+    reason = "attempt_closed"
+
+
+class InsufficientFundsError(PaymentRequiredError):
+    """A token account does not cover the amount."""
+
+    reason = "insufficient_funds"
+
+
+class BudgetExhaustedError(PaymentRequiredError):
+    """The day's fiat budget, or a limit inside its tree, does not cover the bound."""
+
+    reason = "budget_exhausted"

@@ -1,0 +1,309 @@
+"""Metered work: every attempt that can cost fiat is funded before it is dispatched (Lemma 1)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy.orm import Session
+
+from aem.proof import canonical_json, digest_of
+from core.clock import Clock
+from ledger import attempts, sealing
+from ledger.accounts import BURN, FIAT_SPENT, OPERATOR_LOSS, RESERVE, SUSPENSE, TREASURY
+from ledger.attempts import Attempt, AttemptRequest, AttemptStatus
+from ledger.auditor import TokenAuditor
+from ledger.domain import Batch, Command, Phase, RejectionReason
+from ledger.errors import (
+    AttemptClosedError,
+    AttemptNotFoundError,
+    BudgetExhaustedError,
+    BudgetNotFoundError,
+    IdempotencyKeyReusedError,
+    InsufficientFundsError,
+    UsageError,
+)
+from ledger.policy import Budget
+from ledger.posting import Posting
+from ledger.store import budgets as budget_store
+from ledger.store import journal
+from ledger.store import metering as store
+from ledger.store.tables import row_of
+from ledger.usage import (
+    MAX_LINES,
+    UsageLine,
+    UsageRecord,
+    charge_of,
+    record_of_loss,
+    records_of,
+)
+
+OPEN_ATTEMPTS_LIMIT_ROWS = 1_000
+"""More attempts of one order are never open at once; bounds the answer."""
+
+
+class Metering:
+    """Admits attempts and books what they cost, in callers' transactions; never commits.
+
+    Everything is idempotent by the attempt's identifier.
+    """
+
+    def __init__(self, *, clock: Clock) -> None:
+        """Keep the clock; no I/O."""
+        self._clock = clock
+        self._posting = Posting(clock=clock, scope="attempt")
+        self._auditor = TokenAuditor(clock=clock)
+
+    def admit(self, session: Session, request: AttemptRequest) -> Attempt:
+        """Take both holds and write the attempt; commit before anything is dispatched.
+
+        One transaction holds `bound_nusd` on the fiat budget of today, which is opened if need
+        be, and `bound_utok` on the payer. Neither hold ever expires: an attempt ends settled,
+        lost or released.
+
+        Raises:
+            BudgetNotFoundError: there is no such budget.
+            BudgetNotSetError: the tree has no daily limit yet.
+            UnboundedCostError: a bound is not positive, or `bound_utok` does not cover the burn.
+            BudgetExhaustedError: the day's rest, or a limit on the way down the tree, does not
+                cover `bound_nusd`.
+            InsufficientFundsError: the payer does not cover `bound_utok`.
+            IdempotencyKeyReusedError: the identifier came before with another request.
+        """
+        known = store.attempt(session, request.attempt_id)
+        if known is not None:
+            return _same(known, request)
+        budget = budget_store.budget(session, request.budget)
+        if budget is None:
+            raise BudgetNotFoundError(f"there is no budget {request.budget[:80]!r}")
+        decision = self._auditor.open_day(session, budget)
+        attempts.check_bounds(request, decision.rate)
+        self._check_limits(session, budget, decision.day, request.bound_nusd)
+        batch = attempts.admission(request, budget.fiat_account(decision.day))
+        result = self._posting.post(session, batch)
+        if result.first_rejection == (0, RejectionReason.INSUFFICIENT_FUNDS):
+            raise _exhausted(budget.root, decision.day, request.bound_nusd)
+        if result.first_rejection == (1, RejectionReason.INSUFFICIENT_FUNDS):
+            available = journal.lock_accounts(session, [request.payer])[request.payer].available
+            raise InsufficientFundsError(
+                f"{request.payer} has {available} utok, and attempt {request.attempt_id} may take"
+                f" {request.bound_utok} utok",
+                account=request.payer,
+                available_utok=available,
+                needed_utok=request.bound_utok,
+            )
+        fiat_hold, token_hold = result.require()
+        if result.is_replay:  # admitted by another transaction since we looked
+            return _same(self.attempt(session, request.attempt_id), request)
+        attempt = attempts.admitted(
+            request,
+            budget=budget,
+            decision=decision,
+            hold_ids=(fiat_hold.id, token_hold.id),
+            at=self._clock.now(),
+        )
+        store.add_attempt(session, attempt)
+        return attempt
+
+    def settle(self, session: Session, *, attempt_id: str, lines: Sequence[UsageLine]) -> Attempt:
+        """Book what an attempt used.
+
+        The fiat cost goes from the day's budget to the provider's account, and ceil(kappa x cost)
+        is burned from the payer; what the market price is above the base price goes to the
+        budget's treasury; the rest of both holds is freed. A cost above its bound is the
+        operator's loss, and lowers what the day has left. Without lines nothing was used.
+
+        Raises:
+            AttemptNotFoundError: there is no such attempt.
+            AttemptClosedError: it ended in another way, or with other usage.
+            UsageError: too many lines, or more than an account can hold.
+        """
+        if len(lines) > MAX_LINES:
+            raise UsageError(f"an attempt has at most {MAX_LINES} usage lines, not {len(lines)}")
+        attempt = self._locked(session, attempt_id)
+        outcome = _outcome_hash(AttemptStatus.SETTLED, lines)
+        if attempt.status is not AttemptStatus.ADMITTED:
+            return _ended(attempt, outcome)
+        charge = charge_of(attempt, lines)
+        accounts = journal.lock_accounts(session, _settlement_accounts(attempt))
+        billing = attempts.billing_of(
+            cost_nusd=charge.cost_nusd,
+            bound_nusd=attempt.bound_nusd,
+            rest_nusd=accounts[attempt.fiat_account].available,
+        )
+        commands = attempts.settlement(
+            attempt,
+            billing,
+            burn_utok=charge.burn_utok,
+            premium_utok=charge.charge_utok - charge.burn_utok,
+        )
+        ended = replace(
+            attempt,
+            status=AttemptStatus.SETTLED,
+            outcome_hash=outcome,
+            liability_nusd=billing.posted_nusd + billing.recovered_nusd,
+            overbilled_nusd=billing.overbilled_nusd,
+            ended_at=self._clock.now(),
+            **vars(charge),
+        )
+        transfers = self._post_end(session, attempt, commands)
+        records = records_of(attempt, lines, transfers=transfers, at=self._clock.now())
+        self._save(session, ended, records)
+        return ended
+
+    def lose(self, session: Session, *, attempt_id: str) -> Attempt:
+        """Book an attempt whose outcome is unknown: it may have cost its full bound.
+
+        The fiat bound goes to the provider's suspense account until the invoice tells; the payer
+        gets its hold back; the reserve burns ceil(kappa x bound), and what it lacks is recorded
+        as `shortfall_utok`.
+
+        Raises:
+            AttemptNotFoundError: there is no such attempt.
+            AttemptClosedError: it ended in another way.
+        """
+        attempt = self._locked(session, attempt_id)
+        outcome = _outcome_hash(AttemptStatus.LOST)
+        if attempt.status is not AttemptStatus.ADMITTED:
+            return _ended(attempt, outcome)
+        reserve = RESERVE.code(attempt.budget_path.split("/")[0])
+        accounts = journal.lock_accounts(session, _loss_accounts(attempt, reserve))
+        due_utok = attempt.rate.utok_ceil(attempt.bound_nusd)
+        burn_utok = min(due_utok, accounts[reserve].available)
+        commands = attempts.loss(attempt, reserve=reserve, burn_utok=burn_utok)
+        ended = replace(
+            attempt,
+            status=AttemptStatus.LOST,
+            outcome_hash=outcome,
+            cost_nusd=attempt.bound_nusd,
+            burn_utok=burn_utok,
+            shortfall_utok=due_utok - burn_utok,
+            ended_at=self._clock.now(),
+        )
+        transfers = self._post_end(session, attempt, commands)
+        self._save(session, ended, [record_of_loss(ended, transfers=transfers)])
+        return ended
+
+    def release(self, session: Session, *, attempt_id: str) -> Attempt:
+        """Free both holds of an attempt of which nothing was dispatched.
+
+        Raises:
+            AttemptNotFoundError: there is no such attempt.
+            AttemptClosedError: it ended in another way.
+        """
+        attempt = self._locked(session, attempt_id)
+        outcome = _outcome_hash(AttemptStatus.RELEASED)
+        if attempt.status is not AttemptStatus.ADMITTED:
+            return _ended(attempt, outcome)
+        ended = replace(
+            attempt,
+            status=AttemptStatus.RELEASED,
+            outcome_hash=outcome,
+            liability_nusd=0,
+            ended_at=self._clock.now(),
+        )
+        self._post_end(session, attempt, attempts.release(attempt))
+        self._save(session, ended, [])
+        return ended
+
+    def attempt(self, session: Session, attempt_id: str) -> Attempt:
+        """Return an attempt.
+
+        Raises:
+            AttemptNotFoundError: there is no such attempt.
+        """
+        return _found(store.attempt(session, attempt_id), attempt_id)
+
+    def open_attempts(self, session: Session, *, reference: str) -> tuple[Attempt, ...]:
+        """Return the attempts of an order that were admitted and have not ended, oldest first."""
+        found = store.open_attempts(session, reference=reference, limit=OPEN_ATTEMPTS_LIMIT_ROWS)
+        return tuple(found)
+
+    def _check_limits(self, session: Session, budget: Budget, day: str, bound_nusd: int) -> None:
+        """Hold a limit's budget locked from the check on, so that no two pass it together."""
+        for name, path in budget.lineage[1:]:
+            setting = budget_store.latest_setting(session, name, effective_by=day)
+            if setting is None:
+                continue
+            budget_store.lock_budget(session, name)
+            taken_nusd = store.liability_nusd(session, day=day, path=path)
+            if taken_nusd + bound_nusd > setting.daily_limit_nusd:
+                raise _exhausted(name, day, bound_nusd)
+
+    def _locked(self, session: Session, attempt_id: str) -> Attempt:
+        return _found(store.attempt(session, attempt_id, for_update=True), attempt_id)
+
+    def _post_end(
+        self, session: Session, attempt: Attempt, commands: tuple[Command, ...]
+    ) -> tuple[str, ...]:
+        """Post what ends an attempt; return the identifiers of what moved money."""
+        result = self._posting.post(session, Batch(key=f"{attempt.id}:end", commands=commands))
+        moved = (Phase.POSTED, Phase.POST)
+        return tuple(transfer.id for transfer in result.require() if transfer.phase in moved)
+
+    def _save(self, session: Session, ended: Attempt, records: Sequence[UsageRecord]) -> None:
+        store.save_attempt(session, ended)
+        if records:
+            rows = [row_of(record) for record in records]
+            store.add_usage(session, rows)
+            sealing.enqueue(session, "usage", rows)
+
+
+def _settlement_accounts(attempt: Attempt) -> tuple[str, ...]:
+    return (
+        attempt.fiat_account,
+        attempt.payer,
+        BURN.code(),
+        FIAT_SPENT.code(attempt.provider),
+        OPERATOR_LOSS.code(),
+        TREASURY.code(attempt.budget),
+    )
+
+
+def _loss_accounts(attempt: Attempt, reserve: str) -> tuple[str, ...]:
+    return (
+        attempt.fiat_account,
+        attempt.payer,
+        reserve,
+        BURN.code(),
+        FIAT_SPENT.code(attempt.provider),
+        SUSPENSE.code(attempt.provider),
+    )
+
+
+def _found(attempt: Attempt | None, attempt_id: str) -> Attempt:
+    if attempt is None:
+        raise AttemptNotFoundError(f"there is no attempt {attempt_id[:80]!r}")
+    return attempt
+
+
+def _same(known: Attempt, request: AttemptRequest) -> Attempt:
+    asked = dict(vars(request))
+    asked["id"] = asked.pop("attempt_id")
+    if any(getattr(known, name) != value for name, value in asked.items()):
+        raise IdempotencyKeyReusedError(
+            f"attempt {known.id} was admitted with other bounds or parties: a retry of the work"
+            " is a new attempt"
+        )
+    return known
+
+
+def _ended(attempt: Attempt, outcome_hash: str) -> Attempt:
+    if attempt.outcome_hash != outcome_hash:
+        raise AttemptClosedError(
+            f"attempt {attempt.id} was {attempt.status.value} before, in another way",
+            status=attempt.status.value,
+        )
+    return attempt
+
+
+def _outcome_hash(status: AttemptStatus, lines: Sequence[UsageLine] = ()) -> str:
+    return digest_of(canonical_json({"status": status, "lines": [vars(line) for line in lines]}))
+
+
+def _exhausted(budget: str, day: str, bound_nusd: int) -> BudgetExhaustedError:
+    return BudgetExhaustedError(
+        f"the fiat budget of {budget} for {day} does not cover {bound_nusd} nusd more: wait for"
+        " the next day, or ask for a higher limit from then on",
+        budget=budget,
+        day=day,
+        bound_nusd=bound_nusd,
+    )

@@ -1,0 +1,212 @@
+"""What the other rooms do with money: post, look, and take checkpoints."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from aem.proof import (
+    CHECKPOINT_PAYLOAD_TYPE,
+    Checkpoint,
+    Envelope,
+    KeyPurpose,
+    canonical_json,
+    digest_of,
+    sign_envelope,
+)
+from core.clock import Clock
+from core.signing import Signer
+from ledger import sealing
+from ledger.domain import Account, Batch, BatchResult, ExpireHold, Page, Transfer
+from ledger.errors import BatchError
+from ledger.posting import Posting
+from ledger.store import journal, log
+from ledger.store import metering as metering_store
+from ledger.usage import UsageRecord
+
+PAGE_LIMIT_ROWS = 500
+"""Most items in one answer: bounds its size and the time that it takes."""
+
+EXPIRY_LIMIT_ROWS = 500
+"""Holds expired in one transaction: bounds how long their accounts stay locked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """An account and a page of the transfers that touched it, in the order of the log."""
+
+    account: Account
+    transfers: Page[Transfer]
+
+
+class Ledger:
+    """Double-entry books in the caller's transactions; it never commits."""
+
+    def __init__(self, *, clock: Clock, signer: Signer, origin: str) -> None:
+        """Keep the collaborators; no I/O.
+
+        Args:
+            clock: what transfers are dated by.
+            signer: signs checkpoints under the checkpoint key.
+            origin: name of the log in its checkpoints; one line.
+        """
+        self._clock = clock
+        self._signer = signer
+        self._origin = origin
+        self._posting = Posting(clock=clock, scope="post", is_privileged=False)
+        self._expiry = Posting(clock=clock, scope="expire")
+
+    def post(self, session: Session, batch: Batch) -> BatchResult:
+        """Post a batch in the caller's transaction.
+
+        Accounts come into being with their first transfer. They are locked in the order of their
+        codes; the log's head is locked when the session commits. The same key with the same
+        commands gives the first result again, rejections included. Contra and fiat accounts are
+        closed to this call: `Budgets` and `Metering` post to them.
+
+        A refused command is an `Outcome` with the first `RejectionReason`, in the order in which
+        that enumeration lists them; `BatchResult.require` turns it into an error.
+
+        Raises:
+            IdempotencyKeyReusedError: the key came before with other commands.
+        """
+        return self._posting.post(session, batch)
+
+    def expire_holds(self, session: Session, *, limit: int = EXPIRY_LIMIT_ROWS) -> int:
+        """Free holds whose time is over, the oldest first; return how many.
+
+        Holds of metered attempts have no expiry and are never touched.
+        """
+        due = journal.due_holds(
+            session, now=self._clock.now(), limit=min(limit, EXPIRY_LIMIT_ROWS)
+        )
+        if not due:
+            return 0
+        batch = Batch(
+            key=digest_of(canonical_json(due)),
+            commands=tuple(ExpireHold(hold_id=hold_id) for hold_id in due),
+            is_atomic=False,
+        )
+        return len(self._expiry.post(session, batch).transfers)
+
+    def account(self, session: Session, code: str) -> Account:
+        """Return an account, all zero before its first transfer.
+
+        Raises:
+            AccountCodeError: the code belongs to no class of accounts.
+        """
+        return self.accounts_by_code(session, [code])[code]
+
+    def accounts_by_code(self, session: Session, codes: Iterable[str]) -> dict[str, Account]:
+        """Return accounts by their codes, all zero before their first transfer.
+
+        Raises:
+            AccountCodeError: a code belongs to no class of accounts.
+        """
+        new = {code: journal.new_account(code) for code in codes}
+        return new | journal.accounts_by_code(session, new)
+
+    def accounts(
+        self,
+        session: Session,
+        *,
+        prefix: str = "",
+        after: str = "",
+        limit: int = PAGE_LIMIT_ROWS,
+    ) -> Page[Account]:
+        """Return accounts whose codes begin with `prefix`, in the order of their codes."""
+        limit = max(1, min(limit, PAGE_LIMIT_ROWS))
+        found = journal.list_accounts(session, prefix=prefix, after=after, limit=limit)
+        return _page([(account.code, account) for account in found], limit)
+
+    def transfers(
+        self,
+        session: Session,
+        *,
+        account: str | None = None,
+        reference: str | None = None,
+        after: str = "",
+        limit: int = PAGE_LIMIT_ROWS,
+    ) -> Page[Transfer]:
+        """Return committed transfers in the order of the log, of one account or reference."""
+        limit = max(1, min(limit, PAGE_LIMIT_ROWS))
+        found = journal.list_transfers(
+            session, account=account, reference=reference, after=_number(after), limit=limit
+        )
+        return _page(found, limit)
+
+    def usage(
+        self,
+        session: Session,
+        *,
+        owner: str | None = None,
+        reference: str | None = None,
+        after: str = "",
+        limit: int = PAGE_LIMIT_ROWS,
+    ) -> Page[UsageRecord]:
+        """Return committed usage records in the order of the log, of one owner or reference."""
+        limit = max(1, min(limit, PAGE_LIMIT_ROWS))
+        found = metering_store.list_usage(
+            session, owner=owner, reference=reference, after=_number(after), limit=limit
+        )
+        return _page(found, limit)
+
+    def statement(
+        self, session: Session, code: str, *, after: str = "", limit: int = PAGE_LIMIT_ROWS
+    ) -> Statement:
+        """Return an account with the transfers that touched it.
+
+        Raises:
+            AccountCodeError: the code belongs to no class of accounts.
+        """
+        return Statement(
+            account=self.account(session, code),
+            transfers=self.transfers(session, account=code, after=after, limit=limit),
+        )
+
+    def checkpoint(self, session: Session) -> Envelope:
+        """Sign the log's size and root, what the session has posted included, and store that.
+
+        Call it last in a transaction, or in one of its own: it seals what waits, and the log's
+        head then stays locked until the session ends. Idempotent for one size.
+
+        Raises:
+            SigningKeyError: the checkpoint key cannot be used.
+        """
+        sealing.seal(session)
+        head = log.head(session)
+        latest = log.latest_checkpoint(session)
+        if latest is not None and latest.size == head.size:
+            return Envelope.from_json(json.loads(latest.envelope))
+        checkpoint = Checkpoint(origin=self._origin, size=head.size, root=head.root())
+        envelope = sign_envelope(
+            payload_type=CHECKPOINT_PAYLOAD_TYPE,
+            payload=checkpoint.to_payload(),
+            sign=partial(self._signer.sign, KeyPurpose.CHECKPOINT),
+        )
+        stored = log.StoredCheckpoint(
+            size=head.size,
+            root=checkpoint.root,
+            envelope=canonical_json(envelope.to_json()).decode(),
+            at=self._clock.now(),
+        )
+        log.add_checkpoint(session, stored)
+        return envelope
+
+
+def _number(cursor: str) -> int:
+    try:
+        return int(cursor) if cursor else -1
+    except ValueError as error:
+        raise BatchError(f"{cursor[:60]!r} is no cursor of this list") from error
+
+
+def _page(found: Sequence[tuple[Any, Any]], limit: int) -> Page[Any]:
+    is_full = len(found) == limit
+    return Page(
+        items=tuple(item for _, item in found),
+        next_cursor=str(found[-1][0]) if is_full and found else None,
+    )

@@ -1,0 +1,1 @@
+"""The ledger's tables and queries; no other room imports them."""

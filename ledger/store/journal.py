@@ -1,0 +1,217 @@
+"""Queries that post: batches, accounts, transfers, holds."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, bindparam, insert, or_, select, update
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.orm import Session
+
+from core.money import Currency
+from ledger.accounts import class_of
+from ledger.domain import Account, HoldEntry, HoldStatus, Phase, Transfer
+from ledger.store.tables import (
+    accounts,
+    batches,
+    holds,
+    insert_missing,
+    log_entries,
+    row_of,
+    transfers,
+)
+
+_PAGE_ROWS = 1_000
+"""Rows read at once while streaming: memory stays constant."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredBatch:
+    """A batch that was posted before; outcomes are transfer identifiers or rejections."""
+
+    request_hash: str
+    outcomes: list[dict[str, str]]
+
+
+def claim_batch(
+    session: Session, *, key: str, request_hash: str, at: datetime
+) -> StoredBatch | None:
+    """Take the key for this transaction, or return the batch that has it.
+
+    Waits while another transaction has taken it and is not yet committed. It comes first in a
+    posting, so that a connection that begins its transaction with its first write holds SQLite's
+    write lock before any balance is read.
+    """
+    row = {"key": key, "request_hash": request_hash, "outcomes": None, "at": at}
+    if insert_missing(session, batches, [row]):
+        return None
+    query = select(batches.c.request_hash, batches.c.outcomes).where(batches.c.key == key)
+    return StoredBatch(**session.execute(query).mappings().one())
+
+
+def finish_batch(session: Session, key: str, outcomes: list[dict[str, str]]) -> None:
+    """Keep a batch's result for those who send it again."""
+    session.execute(update(batches).where(batches.c.key == key).values(outcomes=outcomes))
+
+
+def lock_accounts(session: Session, codes: Iterable[str]) -> dict[str, Account]:
+    """Return accounts by code, made where they are new, locked in the order of their codes."""
+    wanted = sorted(set(codes))
+    known = set(
+        session.execute(select(accounts.c.code).where(accounts.c.code.in_(wanted))).scalars()
+    )
+    if missing := [code for code in wanted if code not in known]:
+        insert_missing(session, accounts, [row_of(new_account(code)) for code in missing])
+    query = select(accounts).where(accounts.c.code.in_(wanted)).order_by(accounts.c.code)
+    found = session.execute(query.with_for_update()).mappings()
+    return {row["code"]: _account(row) for row in found}
+
+
+def new_account(code: str) -> Account:
+    """Return an account as it is before its first transfer."""
+    account_class = class_of(code)
+    return Account(code=code, currency=account_class.currency, floor=account_class.floor)
+
+
+def save_accounts(session: Session, changed: Sequence[Account]) -> None:
+    """Write the sums of locked accounts; the database refuses one below its floor."""
+    sums = ("credits_posted", "debits_posted", "debits_held", "credits_held")
+    statement = (
+        update(accounts)
+        .where(accounts.c.code == bindparam("account"))
+        .values({name: bindparam(f"new_{name}") for name in sums})
+    )
+    rows = [
+        {"account": account.code, **{f"new_{name}": getattr(account, name) for name in sums}}
+        for account in changed
+    ]
+    session.connection().execute(statement, rows)
+
+
+def add_transfers(session: Session, rows: list[dict[str, Any]]) -> None:
+    """Append transfers to the journal."""
+    session.execute(insert(transfers), rows)
+
+
+def add_holds(session: Session, added: Sequence[HoldEntry]) -> None:
+    """Write new holds."""
+    session.execute(insert(holds), [row_of(hold) for hold in added])
+
+
+def settle_holds(session: Session, settled: Sequence[HoldEntry]) -> None:
+    """Write where settled holds stand now."""
+    statement = (
+        update(holds).where(holds.c.id == bindparam("hold")).values(status=bindparam("new_status"))
+    )
+    rows = [{"hold": hold.id, "new_status": hold.status.value} for hold in settled]
+    session.connection().execute(statement, rows)
+
+
+def holds_by_id(session: Session, ids: Iterable[str]) -> dict[str, HoldEntry]:
+    """Return those holds that exist."""
+    query = select(holds).where(holds.c.id.in_(sorted(set(ids))))
+    return {row["id"]: _hold(row) for row in session.execute(query).mappings()}
+
+
+def due_holds(session: Session, *, now: datetime, limit: int) -> list[str]:
+    """Return open holds whose time is over, the oldest first."""
+    query = (
+        select(holds.c.id)
+        .where(holds.c.status == HoldStatus.OPEN.value, holds.c.expires_at <= now)
+        .order_by(holds.c.expires_at, holds.c.id)
+        .limit(limit)
+    )
+    return list(session.execute(query).scalars())
+
+
+def transfers_by_id(session: Session, ids: Iterable[str]) -> dict[str, Transfer]:
+    """Return those transfers that exist."""
+    query = select(transfers).where(transfers.c.id.in_(sorted(set(ids))))
+    return {row["id"]: transfer_of(row) for row in session.execute(query).mappings()}
+
+
+def reversed_ids(session: Session, ids: Iterable[str]) -> set[str]:
+    """Return those of the transfers that were reversed."""
+    query = select(transfers.c.reverses).where(transfers.c.reverses.in_(sorted(set(ids))))
+    return {reverses for reverses in session.execute(query).scalars() if reverses}
+
+
+def accounts_by_code(session: Session, codes: Iterable[str]) -> dict[str, Account]:
+    """Return those accounts that exist, without locking them."""
+    query = select(accounts).where(accounts.c.code.in_(sorted(set(codes))))
+    return {row["code"]: _account(row) for row in session.execute(query).mappings()}
+
+
+def list_accounts(session: Session, *, prefix: str, after: str, limit: int) -> list[Account]:
+    """Return accounts whose code begins with the prefix, in the order of their codes."""
+    query = (
+        select(accounts)
+        .where(accounts.c.code > after, accounts.c.code.startswith(prefix, autoescape=True))
+        .order_by(accounts.c.code)
+        .limit(limit)
+    )
+    return [_account(row) for row in session.execute(query).mappings()]
+
+
+def list_transfers(
+    session: Session, *, account: str | None, reference: str | None, after: int, limit: int
+) -> list[tuple[int, Transfer]]:
+    """Return committed transfers with their numbers in the log, in its order."""
+    query: Select[Any] = (
+        select(log_entries.c.number, transfers)
+        .join(transfers, log_entries.c.record_id == transfers.c.id)
+        .where(log_entries.c.record == "transfer", log_entries.c.number > after)
+        .order_by(log_entries.c.number)
+        .limit(limit)
+    )
+    if account is not None:
+        query = query.where(or_(transfers.c.debit == account, transfers.c.credit == account))
+    if reference is not None:
+        query = query.where(transfers.c.reference == reference)
+    return [(row["number"], transfer_of(row)) for row in session.execute(query).mappings()]
+
+
+def transfer_of(row: RowMapping) -> Transfer:
+    """Read a row of the journal."""
+    fields: Mapping[str, Any] = {column.name: row[column.name] for column in transfers.columns}
+    return Transfer(
+        **{
+            **fields,
+            "currency": Currency(fields["currency"]),
+            "phase": Phase(fields["phase"]),
+        }
+    )
+
+
+def _account(row: RowMapping) -> Account:
+    return Account(**{**row, "currency": Currency(row["currency"])})
+
+
+def _hold(row: RowMapping) -> HoldEntry:
+    return HoldEntry(
+        **{**row, "currency": Currency(row["currency"]), "status": HoldStatus(row["status"])}
+    )
+
+
+def account_rows(session: Session) -> Iterator[Mapping[str, Any]]:
+    """Stream all accounts as stored, in the order of their codes."""
+    query = select(accounts).order_by(accounts.c.code).limit(_PAGE_ROWS)
+    after = ""
+    while page := session.execute(query.where(accounts.c.code > after)).mappings().all():
+        yield from (dict(row) for row in page)
+        after = page[-1]["code"]
+
+
+def open_hold_rows(session: Session) -> Iterator[Mapping[str, Any]]:
+    """Stream identifier, accounts and amount of the holds stored as open."""
+    query = (
+        select(holds.c.id, holds.c.debit, holds.c.credit, holds.c.amount)
+        .where(holds.c.status == HoldStatus.OPEN.value)
+        .order_by(holds.c.id)
+        .limit(_PAGE_ROWS)
+    )
+    after = ""
+    while page := session.execute(query.where(holds.c.id > after)).mappings().all():
+        yield from (dict(row) for row in page)
+        after = page[-1]["id"]

@@ -1,0 +1,154 @@
+"""Queries on the log: its head, its entries, its checkpoints, and the records that it seals."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import String, exists, insert, select, type_coerce, update
+from sqlalchemy.orm import Session
+
+from aem.proof import Frontier
+from core.database import UtcDateTime
+from ledger.store.tables import RECORDS, checkpoints, insert_missing, log_entries, log_head
+
+_HEAD_ID = 1
+_PAGE_ROWS = 1_000
+"""Rows read at once while streaming: memory stays constant."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogEntry:
+    """A leaf of the log and the row that it seals, if there is one.
+
+    Attributes:
+        row: columns as stored, instants as SQLite's text or as datetimes.
+    """
+
+    number: int
+    record: str
+    record_id: str
+    leaf_hash: bytes
+    row: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredCheckpoint:
+    """A checkpoint as stored; `envelope` is JSON text."""
+
+    size: int
+    root: bytes
+    envelope: str
+    at: datetime
+
+
+def lock_head(session: Session) -> Frontier:
+    """Return the log's frontier, locked until the session ends."""
+    frontier = _head(session, for_update=True)
+    if frontier is None:
+        empty = {"id": _HEAD_ID, "size": 0, "frontier": Frontier().to_json()}
+        insert_missing(session, log_head, [empty])
+        frontier = _head(session, for_update=True)
+    return frontier or Frontier()
+
+
+def head(session: Session) -> Frontier:
+    """Return the log's frontier as of the session's transaction."""
+    return _head(session, for_update=False) or Frontier()
+
+
+def _head(session: Session, *, for_update: bool) -> Frontier | None:
+    query = select(log_head.c.frontier).where(log_head.c.id == _HEAD_ID)
+    if for_update:
+        query = query.with_for_update()
+    found = session.execute(query).scalar()
+    return None if found is None else Frontier.from_json(found)
+
+
+def append(session: Session, entries: list[dict[str, Any]], frontier: Frontier) -> None:
+    """Write new entries and the frontier after them; the head is locked."""
+    session.execute(insert(log_entries), entries)
+    session.execute(
+        update(log_head)
+        .where(log_head.c.id == _HEAD_ID)
+        .values(size=frontier.size, frontier=frontier.to_json())
+    )
+
+
+def entries(session: Session) -> Iterator[LogEntry]:
+    """Stream the log in order, each entry with its record's row."""
+    after = -1
+    while page := _page(session, after):
+        yield from page
+        after = page[-1].number
+
+
+def _page(session: Session, after: int) -> list[LogEntry]:
+    query = (
+        select(log_entries)
+        .where(log_entries.c.number > after)
+        .order_by(log_entries.c.number)
+        .limit(_PAGE_ROWS)
+    )
+    found = [dict(row) for row in session.execute(query).mappings()]
+    rows: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for record in RECORDS:
+        ids = [entry["record_id"] for entry in found if entry["record"] == record]
+        rows |= {(record, row["id"]): row for row in _raw_rows(session, record, ids)}
+    return [
+        LogEntry(row=rows.get((entry["record"], entry["record_id"])), **entry) for entry in found
+    ]
+
+
+def _raw_rows(session: Session, record: str, ids: list[str]) -> Sequence[Mapping[str, Any]]:
+    """Return rows without reading SQLite's texts as instants: a forged one must not stop us."""
+    if not ids:
+        return []
+    table = RECORDS[record]
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    columns = [
+        type_coerce(column, String).label(column.name)
+        if is_sqlite and isinstance(column.type, UtcDateTime)
+        else column
+        for column in table.columns
+    ]
+    query = select(*columns).where(table.c.id.in_(ids))
+    return [dict(row) for row in session.execute(query).mappings()]
+
+
+def first_unsealed(session: Session) -> tuple[str, str] | None:
+    """Return name and identifier of a record that has no entry in the log."""
+    for record, table in RECORDS.items():
+        sealed = exists().where(
+            log_entries.c.record == record, log_entries.c.record_id == table.c.id
+        )
+        found = session.execute(
+            select(table.c.id).where(~sealed).order_by(table.c.id).limit(1)
+        ).scalar()
+        if found is not None:
+            return record, found
+    return None
+
+
+def all_checkpoints(session: Session) -> Iterator[StoredCheckpoint]:
+    """Stream the stored checkpoints by size."""
+    query = select(checkpoints).order_by(checkpoints.c.size).limit(_PAGE_ROWS)
+    after = -1
+    while page := [
+        StoredCheckpoint(**row)
+        for row in session.execute(query.where(checkpoints.c.size > after)).mappings()
+    ]:
+        yield from page
+        after = page[-1].size
+
+
+def latest_checkpoint(session: Session) -> StoredCheckpoint | None:
+    """Return the checkpoint with the greatest size."""
+    query = select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1)
+    found = session.execute(query).mappings().first()
+    return None if found is None else StoredCheckpoint(**found)
+
+
+def add_checkpoint(session: Session, checkpoint: StoredCheckpoint) -> None:
+    """Store a checkpoint, unless there is one of its size."""
+    insert_missing(session, checkpoints, [dict(vars(checkpoint))])

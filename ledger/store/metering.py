@@ -1,0 +1,90 @@
+"""Queries on attempts and usage records."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, func, insert, or_, select, update
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.orm import Session
+
+from ledger.attempts import Attempt, AttemptStatus
+from ledger.store.tables import attempts, log_entries, row_of, usage
+from ledger.usage import UsageRecord
+
+
+def attempt(session: Session, attempt_id: str, *, for_update: bool = False) -> Attempt | None:
+    """Return an attempt, locked until the session ends if it is to be changed."""
+    mine = attempts.c.id == attempt_id
+    if for_update:  # an update that changes nothing, for the reason given at `lock_budget`
+        session.execute(update(attempts).where(mine).values(status=attempts.c.status))
+    query = select(attempts).where(mine)
+    found = session.execute(query).mappings().first()
+    return None if found is None else _attempt(found)
+
+
+def add_attempt(session: Session, added: Attempt) -> None:
+    """Write a new attempt."""
+    session.execute(insert(attempts).values(row_of(added)))
+
+
+def save_attempt(session: Session, ended: Attempt) -> None:
+    """Write how an attempt ended."""
+    session.execute(update(attempts).where(attempts.c.id == ended.id).values(row_of(ended)))
+
+
+def open_attempts(session: Session, *, reference: str, limit: int) -> list[Attempt]:
+    """Return admitted attempts of an order that have not ended."""
+    query = (
+        select(attempts)
+        .where(
+            attempts.c.reference == reference,
+            attempts.c.status == AttemptStatus.ADMITTED.value,
+        )
+        .order_by(attempts.c.admitted_at, attempts.c.id)
+        .limit(limit)
+    )
+    return [_attempt(row) for row in session.execute(query).mappings()]
+
+
+def liability_nusd(session: Session, *, day: str, path: str) -> int:
+    """Return what a budget and all below it take of the day's fiat budget at most."""
+    query = select(func.coalesce(func.sum(attempts.c.liability_nusd), 0)).where(
+        attempts.c.day == day,
+        or_(
+            attempts.c.budget_path == path,
+            attempts.c.budget_path.startswith(f"{path}/", autoescape=True),
+        ),
+    )
+    return int(session.execute(query).scalar_one())
+
+
+def add_usage(session: Session, rows: list[dict[str, Any]]) -> None:
+    """Append usage records."""
+    session.execute(insert(usage), rows)
+
+
+def list_usage(
+    session: Session, *, owner: str | None, reference: str | None, after: int, limit: int
+) -> Sequence[tuple[int, UsageRecord]]:
+    """Return committed usage records with their numbers in the log, in its order."""
+    query: Select[Any] = (
+        select(log_entries.c.number, usage)
+        .join(usage, log_entries.c.record_id == usage.c.id)
+        .where(log_entries.c.record == "usage", log_entries.c.number > after)
+        .order_by(log_entries.c.number)
+        .limit(limit)
+    )
+    if owner is not None:
+        query = query.where(usage.c.owner == owner)
+    if reference is not None:
+        query = query.where(usage.c.reference == reference)
+    return [(row["number"], _usage(row)) for row in session.execute(query).mappings()]
+
+
+def _attempt(row: RowMapping) -> Attempt:
+    return Attempt(**{**row, "status": AttemptStatus(row["status"])})
+
+
+def _usage(row: RowMapping) -> UsageRecord:
+    fields: dict[str, Any] = {column.name: row[column.name] for column in usage.columns}
+    return UsageRecord(**{**fields, "transfers": tuple(fields["transfers"].split())})

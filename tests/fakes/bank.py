@@ -1,0 +1,143 @@
+"""A ledger with all its services over a test's database, on a clock that the test moves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aem.proof import Envelope
+from core.database import Database
+from core.signing import KeyFileSigner
+from ledger import (
+    Account,
+    Attempt,
+    AttemptRequest,
+    Audit,
+    AuditReport,
+    Batch,
+    BatchResult,
+    BudgetAmounts,
+    Budgets,
+    Ledger,
+    Metering,
+    UsageLine,
+)
+from tests.fakes.clock import FakeClock
+
+ORIGIN = "ledger.example"
+USD = 1_000_000_000
+TOKEN = 1_000_000
+KAPPA = 1_000 * TOKEN  # 1,000 tokens a US dollar
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bank:
+    """The services, and the few requests that most tests make."""
+
+    database: Database
+    clock: FakeClock
+    signer: KeyFileSigner
+    ledger: Ledger
+    budgets: Budgets
+    metering: Metering
+    audit: Audit
+
+    @classmethod
+    def open(cls, database: Database, key_folder: Path) -> "Bank":
+        signer = KeyFileSigner(key_folder)
+        signer.create_missing()
+        clock = FakeClock()
+        return cls(
+            database=database,
+            clock=clock,
+            signer=signer,
+            ledger=Ledger(clock=clock, signer=signer, origin=ORIGIN),
+            budgets=Budgets(clock=clock),
+            metering=Metering(clock=clock),
+            audit=Audit(keys=signer.public_keys(), origin=ORIGIN),
+        )
+
+    def do(self, work: Callable[..., Answer], *arguments: Any, **named: Any) -> Answer:
+        """Call a service's method in a transaction of its own."""
+        with self.database.transaction() as session:
+            return work(session, *arguments, **named)
+
+    def set_up(
+        self, *, daily_limit_nusd: int = 10 * USD, reserve_share_ppm: int = 100_000
+    ) -> None:
+        """Make the tree acme -> acme.bot, and set the root's daily budget."""
+        self.do(self.budgets.define, name="acme")
+        self.do(self.budgets.define, name="acme.bot", parent="acme")
+        self.set_budget(
+            daily_limit_nusd=daily_limit_nusd,
+            utok_per_usd=KAPPA,
+            reserve_share_ppm=reserve_share_ppm,
+        )
+
+    def set_budget(self, name: str = "acme", **amounts: int) -> None:
+        self.do(self.budgets.set, budget=name, amounts=BudgetAmounts(**amounts), actor="operator")
+
+    def fund(self, to: str, amount_utok: int, *, key: str = "fund") -> None:
+        """Allocate tokens from the root's treasury."""
+        self.do(
+            self.budgets.allocate,
+            key=f"{key}:{to}",
+            budget="acme",
+            to=to,
+            amount_utok=amount_utok,
+            reason="a test",
+        )
+
+    def post(self, *commands: Any, key: str = "key", is_atomic: bool = True) -> BatchResult:
+        batch = Batch(key=key, commands=commands, is_atomic=is_atomic)
+        return self.do(self.ledger.post, batch)
+
+    def account(self, code: str) -> Account:
+        with self.database.reading() as session:
+            return self.ledger.account(session, code)
+
+    def balance(self, code: str) -> int:
+        return self.account(code).balance
+
+    def admit(self, attempt_id: str = "try-1", **changed: Any) -> Attempt:
+        return self.do(self.metering.admit, request(attempt_id, **changed))
+
+    def settle(self, attempt_id: str = "try-1", *lines: UsageLine) -> Attempt:
+        return self.do(self.metering.settle, attempt_id=attempt_id, lines=lines or (line(),))
+
+    def verify(self, outside: Envelope | None = None) -> AuditReport:
+        with self.database.reading() as session:
+            return self.audit.verify(session, outside=outside)
+
+
+def request(attempt_id: str = "try-1", **changed: Any) -> AttemptRequest:
+    """Ask for an attempt that costs at most one US dollar and 1,500 tokens."""
+    fields: dict[str, Any] = {
+        "attempt_id": attempt_id,
+        "budget": "acme.bot",
+        "owner": "acme.bot",
+        "payer": "wallet:acme.bot",
+        "provider": "sandbox",
+        "resource": "sandbox-second",
+        "bound_nusd": USD,
+        "bound_utok": 1_500 * TOKEN,
+        "reference": "order-1",
+    }
+    return AttemptRequest(**(fields | changed))
+
+
+def line(quantity: int = 400, **changed: Any) -> UsageLine:
+    """Report 400 ms at 1 mUSD each, with a congestion premium of 20 %."""
+    fields: dict[str, Any] = {
+        "resource": "sandbox-second",
+        "quantity": quantity,
+        "unit": "ms",
+        "base_price_pusd": USD,
+        "unit_price_pusd": 1_200_000_000,
+        "price_tick": 7,
+        "quality": 0.5,
+        "latency_ms": 12,
+    }
+    return UsageLine(**(fields | changed))
