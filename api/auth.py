@@ -29,7 +29,8 @@ def caller_of(request: Request, parts: PartsOf) -> Principal:
     header = request.headers.get("authorization", "")
     if not header.lower().startswith(_SCHEME):
         raise NotAuthenticatedError(
-            "send your API key as `Authorization: Bearer aem_...` (for the command line: AEM_API_KEY)"
+            "send your API key as `Authorization: Bearer aem_...`; the command line takes"
+            " it from AEM_API_KEY"
         )
     with parts.database.reading() as session:
         return parts.keys.authenticate(session, header[len(_SCHEME) :].strip())

@@ -4,12 +4,12 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from aem.artifact import ArtifactError
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from aem.artifact import ArtifactError
 from core.errors import (
     AemError,
     BadRequestError,

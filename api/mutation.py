@@ -1,4 +1,4 @@
-"""What every mutating route takes: the caller, the idempotency key, and what the key is bound to."""
+"""What every mutating route takes: the caller, the idempotency key, what the key is bound to."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -15,25 +15,34 @@ class Mutation:
     """One mutating request; `run` does its work once for its idempotency key."""
 
     def __init__(
-        self, *, parts: Parts, principal: Principal, key: str | None, request: bytes
+        self, *, parts: Parts, principal: Principal, key: str | None, place: bytes, body: bytes
     ) -> None:
-        """Keep what identifies the request."""
+        """Keep what identifies the request.
+
+        Args:
+            parts: of the service.
+            principal: who calls.
+            key: the Idempotency-Key.
+            place: method and path.
+            body: as it came; empty for a form, whose route says what identifies it.
+        """
         self._parts = parts
         self._key = key
-        self._request = request
+        self._place = place
         self.principal = principal
+        self.body = body
 
     def run(
         self, action: Callable[[Session], dict[str, Any]], *, content: bytes = b""
     ) -> dict[str, Any]:
         """Run the action in a transaction, or return the answer that the key got before.
 
-        `content` is what identifies the request beyond its method, path and JSON body.
+        `content` is what identifies the request beyond its method, path and body.
         """
         return self._parts.mutations.run(
             principal=self.principal.id,
             key=self._key,
-            request=self._request + content,
+            request=self._place + self.body + content,
             action=action,
         )
 
@@ -47,8 +56,8 @@ async def mutation_of(
     """Collect a mutation's identity; a form's parts are added by its route."""
     is_form = request.headers.get("content-type", "").startswith("multipart/")
     body = b"" if is_form else await request.body()
-    identity = f"{request.method} {request.url.path}\n".encode()
-    return Mutation(parts=parts, principal=principal, key=idempotency_key, request=identity + body)
+    place = f"{request.method} {request.url.path}\n".encode()
+    return Mutation(parts=parts, principal=principal, key=idempotency_key, place=place, body=body)
 
 
 MutationOf = Annotated[Mutation, Depends(mutation_of)]

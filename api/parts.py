@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from aem.proof import TrustRoot
+from aem.proof import Envelope
 from api.idempotency import Mutations
 from api.keys import ApiKeys
 from core.clock import Clock
@@ -22,7 +22,7 @@ class Parts:
     database: Database
     clock: Clock
     events: EventLog
-    trust: TrustRoot
+    trust: Envelope
     keys: ApiKeys
     mutations: Mutations
     ledger: Ledger

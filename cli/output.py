@@ -105,7 +105,7 @@ def parse_amount(text: str, decimals: int) -> int:
     return int(whole + rest.ljust(decimals, "0"))
 
 
-class Tokens(click.ParamType):
+class Tokens(click.ParamType[int]):
     """An amount of tokens on the command line, in micro-tokens past it."""
 
     name = "tokens"
@@ -115,7 +115,7 @@ class Tokens(click.ParamType):
         return value if isinstance(value, int) else parse_amount(value, 6)
 
 
-class Usd(click.ParamType):
+class Usd(click.ParamType[int]):
     """An amount of US dollars on the command line, in nano-dollars past it."""
 
     name = "usd"

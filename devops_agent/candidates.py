@@ -12,8 +12,8 @@ from core.database import Database
 from core.events import EventLog
 from devops_agent import store
 from devops_agent.domain import Order, OrderTerms, WorkKey
-from devops_agent.evaluation import SandboxEvaluator
-from devops_agent.metering import Use
+from devops_agent.evaluation import SandboxEvaluator, session_limits
+from devops_agent.metering import SEARCH_MIN_MS, Use
 from devops_agent.synthesis import (
     DevCase,
     Progress,
@@ -22,17 +22,15 @@ from devops_agent.synthesis import (
     Synthesizer,
 )
 from devops_agent.traces import error_metrics, parse_traces
+from devops_agent.validation import holdout_cases
 from devops_agent.work import Performed, UseMeter, largest_affordable
 from gold import GoldService
-from sandbox import Sandbox, SandboxLimits
+from sandbox import Sandbox
 
 ARTIFACT = "artifact"
 TRACES = "traces"
 CANDIDATE = "candidate"
 FINALIST = "finalist"
-
-SESSION_MIN_MS = 5_000
-"""A shorter session would end before a search could find anything."""
 
 PROGRESS_INTERVAL_S = 0.5
 
@@ -61,13 +59,15 @@ class CandidateSearch:
         self._terms = terms
 
     def bound(
-        self, _session: Session, _order: Order, affordable: Callable[[Use], bool]
+        self, session: Session, order: Order, affordable: Callable[[Use], bool]
     ) -> Use | None:
-        """Take what the terms allow and the escrow affords, if that is enough to search at all."""
+        """Take what the terms allow and the escrow affords, the judging kept aside."""
+        judged_cases = 2 * holdout_cases(self._gold.show(session, order.request.gold))
+        judging_ms = 2 * self._terms.validation_session_s * 1000
         sandbox_ms = largest_affordable(
             self._terms.synthesis_session_s * 1000,
-            SESSION_MIN_MS,
-            lambda ms: affordable(Use(sandbox_ms=ms)),
+            SEARCH_MIN_MS,
+            lambda ms: affordable(Use(sandbox_ms=ms + judging_ms, judged_cases=judged_cases)),
         )
         return None if sandbox_ms is None else Use(sandbox_ms=sandbox_ms)
 
@@ -78,9 +78,7 @@ class CandidateSearch:
             dataset = self._gold.load(session, order.request.gold)
             context = self._context(session, order, dataset.cases("dev"))
         synthesizer = self._synthesizers[order.request.synthesizer]
-        limits = SandboxLimits.for_artifact(
-            context.bundle.manifest.limits, session_s=bound.sandbox_ms / 1000
-        )
+        limits = session_limits(context.bundle, bound.sandbox_ms)
         sandbox_session = self._sandbox.open(limits=limits, label=key.attempt_id)
         try:
             evaluator = SandboxEvaluator(
@@ -141,8 +139,9 @@ def _performed(order_id: str, found: SynthesisResult) -> Performed:
     best = found.candidates[0]
     archive = best.bundle.to_archive()
 
-    def keep(session: Session) -> None:
+    def keep(session: Session) -> dict[str, Any]:
         store.put_file(session, order_id, FINALIST, archive)
+        return {}
 
     result = {
         "candidates": len(found.candidates),

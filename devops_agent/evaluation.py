@@ -1,14 +1,18 @@
 """Scores variants on dev cases: runs them in one sandbox session and lets gold judge each case."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aem.artifact import Bundle
-
 from devops_agent.synthesis.errors import BudgetExhaustedError
 from devops_agent.synthesis.port import CaseScore, Evaluation
-from gold import CaseOutcome, FrozenDataset, GoldCase, score_case
-from sandbox import CaseRun, SandboxSession, SessionExpiredError
+from gold import CaseOutcome, CaseType, GoldCase, GoldDataset, score_case
+from sandbox import CaseRun, SandboxLimits, SandboxSession, SessionExpiredError
+
+HARD_TYPES = (CaseType.STRUCTURE, CaseType.INVARIANT, CaseType.ADVERSARIAL)
+"""One failed case of these rejects a candidate, whatever it gains elsewhere."""
 
 
 class SandboxEvaluator:
@@ -18,7 +22,7 @@ class SandboxEvaluator:
         self,
         *,
         session: SandboxSession,
-        dataset: FrozenDataset,
+        dataset: GoldDataset,
         cases: Sequence[GoldCase],
         runs_max: int,
     ) -> None:
@@ -86,7 +90,26 @@ class SandboxEvaluator:
         return CaseScore(
             passed=score.passed,
             loss=score.loss,
-            hard=score.hard,
+            hard=not score.well_formed or score.type in HARD_TYPES,
             error=run.error,
-            output=score.output,
+            output=_parsed(run.output_text),
         )
+
+
+def session_limits(bundle: Bundle, session_ms: int) -> SandboxLimits:
+    """Give an artifact the limits that its manifest asks for, and a session of `session_ms`."""
+    limits = bundle.manifest.limits
+    return SandboxLimits(
+        session_s=session_ms / 1000,
+        case_wall_s=limits.wall_s,
+        memory_bytes=limits.memory_bytes,
+        output_bytes=limits.output_bytes,
+    )
+
+
+def _parsed(text: bytes | None) -> Any:
+    """Return the output as JSON for a synthesizer to look at; None where it is none."""
+    try:
+        return None if text is None else json.loads(text)
+    except (ValueError, RecursionError):
+        return None

@@ -1,1 +1,276 @@
-"""What an order's work costs, in both currencies, at the market's prices."""
+"""What an order costs, in both currencies: market prices meet the ledger's holds.
+
+Every transaction here calls the market before the ledger, as the market asks.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from sqlalchemy.orm import Session
+
+from core.clock import Clock
+from core.money import PUSD_PER_NUSD, ExchangeRate, ceil_div
+from devops_agent import store
+from devops_agent.domain import Order, OrderTerms, WorkKey
+from ledger import (
+    ESCROW,
+    WALLET,
+    AttemptRequest,
+    Batch,
+    Budgets,
+    Ledger,
+    Metering,
+    Move,
+    UsageLine,
+)
+from market import JUDGED_CASE, SANDBOX_SECOND, Market, PriceVector, Quote, QuoteLine
+
+MS_PER_S = 1000
+_logger = logging.getLogger(__name__)
+
+PROVIDER = "sandbox"
+"""The house's own machines: their price covers what they cost the operator."""
+
+SEARCH_MIN_MS = 5_000
+"""A shorter sandbox session would end before a search could find anything."""
+
+LEASE_MARGIN_S = 60
+"""How much longer than the work a lease lasts, so that a late end still counts as use."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """What a piece of work uses: milliseconds of one sandbox, and cases judged."""
+
+    sandbox_ms: int = 0
+    judged_cases: int = 0
+
+    def to_json(self) -> dict[str, int]:
+        """Write for the record."""
+        return asdict(self)
+
+
+class OrderMetering:
+    """Quotes, escrows, meters and pays back."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        market: Market,
+        ledger: Ledger,
+        budgets: Budgets,
+        metering: Metering,
+        terms: OrderTerms,
+    ) -> None:
+        """Keep the collaborators; no I/O."""
+        self._clock = clock
+        self._market = market
+        self._ledger = ledger
+        self._budgets = budgets
+        self._metering = metering
+        self._terms = terms
+
+    def quote(self, session: Session, *, budget: str, holdout_cases: int) -> Quote:
+        """Quote an order at the prices in force: from the shortest search to the longest."""
+        judged = 2 * holdout_cases * 1000
+        judging_ms = 2 * self._terms.validation_session_s * MS_PER_S
+        return self._market.quote(
+            session,
+            lines=[
+                QuoteLine(
+                    resource=SANDBOX_SECOND,
+                    quantity_min_milliunits=judging_ms + SEARCH_MIN_MS,
+                    quantity_max_milliunits=judging_ms
+                    + self._terms.synthesis_session_s * MS_PER_S,
+                ),
+                QuoteLine(
+                    resource=JUDGED_CASE,
+                    quantity_min_milliunits=judged,
+                    quantity_max_milliunits=judged,
+                ),
+            ],
+            fee_utok=self._terms.fee_utok,
+            exchange_rate=self._budgets.open_day(session, budget).rate,
+        )
+
+    def wallet_available_utok(self, session: Session, owner: str) -> int:
+        """Return what a wallet may spend; a wallet that was never funded has nothing."""
+        return self._ledger.account(session, WALLET.code(owner)).available
+
+    def open_escrow(self, session: Session, order: Order) -> None:
+        """Move the escrow out of the buyer's wallet."""
+        self._move(
+            session,
+            order,
+            Move(
+                debit=WALLET.code(order.payer),
+                credit=_escrow(order),
+                amount=order.money.escrowed_utok,
+                kind="escrow",
+                reference=order.id,
+            ),
+        )
+
+    def affordable(self, session: Session, order: Order) -> Callable[[Use], bool]:
+        """Return a test of what the escrow can still pay, fee and validation kept aside."""
+        vector = self._market.current(session)
+        rate = self._budgets.open_day(session, order.budget).rate
+        available = self._ledger.account(session, _escrow(order)).available
+
+        def is_affordable(use: Use) -> bool:
+            price_utok = _price_utok(_lines(vector, use), rate)
+            return price_utok + self._terms.fee_utok <= available
+
+        return is_affordable
+
+    def admit(self, session: Session, order: Order, key: WorkKey, bound: Use) -> None:
+        """Take a lease and both holds on the bound, before anything starts."""
+        vector = self._market.current(session)
+        lease = self._market.acquire(
+            session,
+            resource=SANDBOX_SECOND,
+            holder=key.attempt_id,
+            quantity=1,
+            ttl_s=bound.sandbox_ms // MS_PER_S + LEASE_MARGIN_S,
+        )
+        lines = _lines(vector, bound)
+        rate = self._budgets.open_day(session, order.budget).rate
+        request = AttemptRequest(
+            attempt_id=key.attempt_id,
+            budget=order.budget,
+            owner=order.payer,
+            payer=_escrow(order),
+            provider=PROVIDER,
+            resource=SANDBOX_SECOND,
+            reference=order.id,
+            bound_nusd=_cost_nusd(lines),
+            bound_utok=_price_utok(lines, rate),
+        )
+        self._metering.admit(session, request)
+        store.add_work(
+            session,
+            attempt_id=key.attempt_id,
+            order_id=order.id,
+            tick_sequence=vector.sequence,
+            lease_id=lease.id,
+            at=self._clock.now(),
+        )
+
+    def settle(self, session: Session, key: WorkKey, use: Use) -> int:
+        """Post what an attempt used, at the prices of its admission; return the charge in utok."""
+        vector = self._end(session, key)
+        attempt = self._metering.settle(
+            session, attempt_id=key.attempt_id, lines=_lines(vector, use)
+        )
+        return attempt.charge_utok
+
+    def lose(self, session: Session, key: WorkKey) -> None:
+        """Give up an attempt whose outcome is unknown: its bound goes to suspense."""
+        self._end(session, key)
+        self._metering.lose(session, attempt_id=key.attempt_id)
+
+    def compensate(self, session: Session, order: Order, key: WorkKey, charged_utok: int) -> None:
+        """Let the reserve bear what an attempt cost that the service itself spoiled."""
+        self._refund(
+            session,
+            order,
+            key=f"compensate:{key.attempt_id}",
+            to=_escrow(order),
+            amount_utok=charged_utok,
+        )
+
+    def refund_metered(self, session: Session, order: Order) -> int:
+        """Pay back what the order was charged; return how much the reserve could, in utok."""
+        return self._refund(
+            session,
+            order,
+            key=f"refund:{order.id}",
+            to=WALLET.code(order.payer),
+            amount_utok=order.money.metered_utok,
+        )
+
+    def _refund(
+        self, session: Session, order: Order, *, key: str, to: str, amount_utok: int
+    ) -> int:
+        reserve = self._budgets.budget(session, order.budget).reserve
+        available_utok = self._ledger.account(session, reserve).available
+        paid_utok = min(amount_utok, available_utok)
+        if paid_utok < amount_utok:
+            _logger.error(
+                "the reserve of %s has %d utok and owes order %s %d utok: fund it",
+                order.budget,
+                available_utok,
+                order.id,
+                amount_utok,
+            )
+        if paid_utok:
+            self._budgets.refund_from_reserve(
+                session,
+                key=key,
+                budget=order.budget,
+                to=to,
+                amount_utok=paid_utok,
+                reference=order.id,
+            )
+        return paid_utok
+
+    def close_escrow(self, session: Session, order: Order, *, fee_utok: int) -> int:
+        """Pay the fee to the treasury and the rest to the buyer; return the rest in utok."""
+        treasury = self._budgets.budget(session, order.budget).treasury
+        self._move(session, order, _payout(order, "fee", treasury, fee_utok))
+        rest_utok = self._ledger.account(session, _escrow(order)).available
+        wallet = WALLET.code(order.payer)
+        self._move(session, order, _payout(order, "refund", wallet, rest_utok))
+        return rest_utok
+
+    def _end(self, session: Session, key: WorkKey) -> PriceVector:
+        """Release the attempt's lease; return the prices that it was admitted at."""
+        row = store.get_work(session, key.attempt_id)
+        self._market.release(session, row.lease_id)
+        return self._market.vector(session, row.tick_sequence)
+
+    def _move(self, session: Session, order: Order, move: Move) -> None:
+        if move.amount:
+            batch = Batch(key=f"{move.kind}:{order.id}", commands=(move,))
+            self._ledger.post(session, batch).require()
+
+
+def _escrow(order: Order) -> str:
+    return ESCROW.code(order.id)
+
+
+def _payout(order: Order, kind: str, credit: str, amount_utok: int) -> Move:
+    return Move(
+        debit=_escrow(order), credit=credit, amount=amount_utok, kind=kind, reference=order.id
+    )
+
+
+def _lines(vector: PriceVector, use: Use) -> list[UsageLine]:
+    """Price a use by its smallest metered units: a millisecond, and a case."""
+    amounts = (
+        (SANDBOX_SECOND, use.sandbox_ms, "millisecond", MS_PER_S),
+        (JUDGED_CASE, use.judged_cases, "case", 1),
+    )
+    return [
+        UsageLine(
+            resource=resource,
+            quantity=quantity,
+            unit=unit,
+            base_price_pusd=ceil_div(vector.price(resource).base_price_pusd, units_per_unit),
+            unit_price_pusd=ceil_div(vector.price(resource).price_pusd, units_per_unit),
+            price_tick=vector.sequence,
+        )
+        for resource, quantity, unit, units_per_unit in amounts
+        if quantity
+    ]
+
+
+def _cost_nusd(lines: list[UsageLine]) -> int:
+    return ceil_div(sum(line.quantity * line.base_price_pusd for line in lines), PUSD_PER_NUSD)
+
+
+def _price_utok(lines: list[UsageLine], rate: ExchangeRate) -> int:
+    total = sum(line.quantity * line.unit_price_pusd for line in lines)
+    return rate.utok_ceil(ceil_div(total, PUSD_PER_NUSD))

@@ -25,8 +25,9 @@ from devops_agent.errors import (
 from devops_agent.metering import OrderMetering
 from devops_agent.progress import OrderRecord
 from devops_agent.traces import parse_traces
+from devops_agent.validation import holdout_cases
 from devops_agent.workflow import WORKFLOW
-from gold import GoldService
+from gold import GoldNotFoundError, GoldService
 
 CANDIDATE_SYNTHESIZER = "candidate"
 """Names the way in of candidates that were made elsewhere."""
@@ -198,7 +199,7 @@ class Orders:
             raise submission.fault
         if submission.artifact_name is not None:
             _require_same_artifact(request.artifact, submission.artifact_name)
-        self._gold.show(session, request.gold)
+        self._require_dataset(session, request)
         is_candidate = submission.candidate is not None
         if is_candidate != (request.synthesizer == CANDIDATE_SYNTHESIZER):
             raise SubmissionError(
@@ -210,9 +211,16 @@ class Orders:
                 f"there is no synthesizer {request.synthesizer!r}; this service has {known}"
             )
 
+    def _require_dataset(self, session: Session, request: OrderRequest) -> None:
+        """Let an artifact be judged by its own namespace's datasets: others' stay unseen."""
+        dataset = self._gold.show(session, request.gold)
+        namespace = request.artifact.partition("/")[0]
+        if dataset.owner.partition(".")[0] != namespace:
+            raise GoldNotFoundError(f"{namespace} has no gold dataset frozen as {request.gold}")
+
     def _holdout_cases(self, session: Session, gold: str) -> int:
         try:
-            return self._gold.show(session, gold).counts["holdout"]
+            return holdout_cases(self._gold.show(session, gold))
         except AemError:
             return 0  # an unknown dataset is complained of in its turn
 

@@ -7,13 +7,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from aem.artifact import Bundle
-from core.database import Database
 from core.errors import AemError
 from core.principals import Principal, Role
 from devops_agent import store
 from devops_agent.candidates import ARTIFACT, FINALIST
 from devops_agent.domain import Deployment, Order, OrderState
 from devops_agent.progress import OrderRecord
+from gold import GoldService
 from market import Market
 from registry import (
     ChannelEmptyError,
@@ -35,24 +35,25 @@ class Publication:
     def __init__(
         self,
         *,
-        database: Database,
         record: OrderRecord,
         registry: Registry,
         projection: GitProjection,
         market: Market,
+        gold: GoldService,
     ) -> None:
         """Keep the collaborators; no I/O."""
-        self._database = database
         self._record = record
         self._registry = registry
         self._projection = projection
         self._market = market
+        self._gold = gold
 
-    def publish(self, session: Session, order_id: str, verdict: dict[str, Any]) -> bool:
+    def publish(self, session: Session, order_id: str, verdict: dict[str, Any]) -> str | None:
         """Make the finalist a version, if the channel still runs what it was judged against.
 
         Returns:
-            False where the head moved since the judging; then nothing was written.
+            The artifact's name; None where the head moved since the judging: then nothing was
+            written.
         """
         order = store.get(session, order_id, lock=True)
         try:
@@ -60,7 +61,7 @@ class Publication:
                 order = self._publish(session, order, verdict)
         except StaleChannelError:
             _logger.info("the head moved while order %s was judged", order_id)
-            return False
+            return None
         self._record.save(
             session,
             replace(order, state=OrderState.PUBLISHED),
@@ -72,22 +73,18 @@ class Publication:
             self._record.enter(
                 session, order_id, OrderState.DEPLOYED, channel=order.request.channel
             )
-        return True
+        return order.request.artifact
 
-    def project(self, order_id: str) -> str:
+    def project(self, artifact: str) -> str:
         """Write the artifact's versions to its namespace's Git repository.
 
         The projection can be made anew at any time, so a failure is told and holds nothing up.
         """
-        with self._database.reading() as session:
-            order = store.get(session, order_id)
         try:
-            with self._database.reading() as session:
-                self._projection.project(session, order.namespace)
+            self._projection.project(artifact.partition("/")[0])
         except AemError as error:
             _logger.exception(
-                "order %s: the Git projection failed; it is made again at the next publication",
-                order_id,
+                "the Git projection of %s failed; the next publication makes it again", artifact
             )
             return error.reason
         return "projected"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -74,11 +75,14 @@ work = Table(
     metadata,
     Column("attempt_id", _ID, primary_key=True),
     Column("order_id", ForeignKey("orders.id"), nullable=False, index=True),
-    Column("dispatched_at", UtcDateTime, nullable=False),
+    Column("tick_sequence", BigInteger, nullable=False),
+    Column("lease_id", String(60), nullable=False),
+    Column("admitted_at", UtcDateTime, nullable=False),
+    Column("dispatched_at", UtcDateTime),
     Column("finished_at", UtcDateTime),
     Column("result", JSON),
 )
-"""One row for each attempt at a piece of work, written before the work starts."""
+"""One row for each attempt at a piece of work, written when it is admitted."""
 
 
 def add(session: Session, order: Order) -> None:
@@ -138,9 +142,48 @@ def find_file(session: Session, order_id: str, role: str) -> bytes | None:
     return session.execute(query).scalar()
 
 
-def find_work(session: Session, attempt_id: str) -> Row[Any] | None:
-    """Return the record of an attempt, or None where it was never dispatched."""
-    return session.execute(select(work).where(work.c.attempt_id == attempt_id)).one_or_none()
+def add_work(
+    session: Session,
+    *,
+    attempt_id: str,
+    order_id: str,
+    tick_sequence: int,
+    lease_id: str,
+    at: datetime,
+) -> None:
+    """Write an attempt that was admitted at a tick's prices."""
+    session.execute(
+        insert(work).values(
+            attempt_id=attempt_id,
+            order_id=order_id,
+            tick_sequence=tick_sequence,
+            lease_id=lease_id,
+            admitted_at=at,
+        )
+    )
+
+
+def get_work(session: Session, attempt_id: str) -> Row[Any]:
+    """Return the record of an attempt that was admitted."""
+    return session.execute(select(work).where(work.c.attempt_id == attempt_id)).one()
+
+
+def dispatch_work(session: Session, attempt_id: str, at: datetime) -> bool:
+    """Record that an attempt starts; False where it started before."""
+    started = session.execute(
+        update(work)
+        .where(work.c.attempt_id == attempt_id, work.c.dispatched_at.is_(None))
+        .values(dispatched_at=at)
+        .returning(work.c.attempt_id)
+    )
+    return started.first() is not None
+
+
+def finish_work(session: Session, attempt_id: str, at: datetime, outcome: Any) -> None:
+    """Record what came of an attempt."""
+    session.execute(
+        update(work).where(work.c.attempt_id == attempt_id).values(finished_at=at, result=outcome)
+    )
 
 
 def _to_row(order: Order) -> dict[str, Any]:

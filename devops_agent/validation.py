@@ -5,6 +5,7 @@ outputs, the clocks and the verdict stay outside.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -14,21 +15,25 @@ from core.database import Database
 from devops_agent import store
 from devops_agent.candidates import ARTIFACT, FINALIST
 from devops_agent.domain import Order, OrderTerms, WorkKey
+from devops_agent.evaluation import session_limits
 from devops_agent.metering import Use
 from devops_agent.work import Performed, UseMeter, largest_affordable
-from gold import CaseOutcome, FrozenDataset, GoldCase, GoldService, Judge
-from registry import Registry
-from sandbox import Sandbox, SandboxLimits, SessionExpiredError
+from gold import CaseOutcome, DatasetRef, GoldCase, GoldReport, GoldService, Judge
+from registry import ChannelEmptyError, Registry
+from sandbox import Sandbox, SessionExpiredError
 
 HOLDOUT = "holdout"
 VARIANT = "artifact"
+
+JUDGE_SEED = 0
+"""Of the sampled permutations: the same judging gives the same p-value again."""
 
 SESSION_MIN_MS = 5_000
 """A shorter session would judge the sandbox's start, not the artifact."""
 
 
 class Validation:
-    """Implements `Work` for the stage ``validation``; one round for each incumbent judged against."""
+    """Implements `Work` for the stage ``validation``: a round for each incumbent."""
 
     stage = "validation"
 
@@ -54,7 +59,7 @@ class Validation:
         self, session: Session, order: Order, affordable: Callable[[Use], bool]
     ) -> Use | None:
         """Bound both sessions and all cases of the holdout, judged for each of the two."""
-        cases = self._gold.show(session, order.request.gold).counts[HOLDOUT]
+        cases = holdout_cases(self._gold.show(session, order.request.gold))
         sandbox_ms = largest_affordable(
             2 * self._terms.validation_session_s * 1000,
             2 * SESSION_MIN_MS,
@@ -70,51 +75,55 @@ class Validation:
             finalist = _bundle(session, order.id, FINALIST)
             incumbent = self._incumbent(session, order)
         with self._database.transaction() as session:
-            try_number = self._gold.record_try(session, dataset=dataset, order_id=order.id)
+            try_number = self._gold.record_try(session, digest=dataset.digest, order_id=order.id)
         cases = dataset.cases(HOLDOUT)
-        session_ms = bound.sandbox_ms // 2
-        new = self._run(key, "finalist", finalist, cases, session_ms, meter)
+        run = partial(self._run, cases=cases, session_ms=bound.sandbox_ms // 2, meter=meter)
+        new = run(label=f"{key.attempt_id}:finalist", bundle=finalist)
         old = (
             None
             if incumbent is None
-            else self._run(key, "incumbent", incumbent, cases, session_ms, meter)
+            else run(label=f"{key.attempt_id}:incumbent", bundle=incumbent)
         )
         with self._database.reading() as session:
             best_share = self._gold.best_scenario_share(
                 session, artifact=order.request.artifact, channel=order.request.channel
             )
         report = self._judge.judge(
-            dataset,
-            HOLDOUT,
+            dataset=dataset,
+            part=HOLDOUT,
             candidate=new,
             incumbent=old,
             best_scenario_share=best_share,
             try_number=try_number,
+            seed=JUDGE_SEED,
         )
-        return self._performed(order, key, finalist, incumbent, dataset, report)
+        return self._performed(order, finalist, incumbent, report)
 
     def _incumbent(self, session: Session, order: Order) -> Bundle | None:
-        """What the channel runs; where it runs nothing, what was submitted, unless that is judged."""
-        head = self._registry.head(
-            session, artifact=order.request.artifact, channel=order.request.channel
-        )
-        if head is not None:
-            return self._registry.bundle(session, head.digest)
+        """Return what the channel runs; or else what was submitted, if that is not judged."""
+        try:
+            head = self._registry.channels.head(
+                session, order.request.artifact, order.request.channel
+            )
+        except ChannelEmptyError:
+            pass
+        else:
+            return self._registry.versions.bundle(session, head.digest)
         submitted = _bundle(session, order.id, ARTIFACT)
         finalist = _bundle(session, order.id, FINALIST)
         return None if submitted.digest == finalist.digest else submitted
 
     def _run(
         self,
-        key: WorkKey,
-        role: str,
+        *,
+        label: str,
         bundle: Bundle,
         cases: Sequence[GoldCase],
         session_ms: int,
         meter: UseMeter,
     ) -> Mapping[str, Sequence[CaseOutcome]]:
-        limits = SandboxLimits.for_artifact(bundle.manifest.limits, session_s=session_ms / 1000)
-        session = self._sandbox.open(limits=limits, label=f"{key.attempt_id}:{role}")
+        limits = session_limits(bundle, session_ms)
+        session = self._sandbox.open(limits=limits, label=label)
         outcomes: dict[str, Sequence[CaseOutcome]] = {}
         try:
             session.load(VARIANT, bundle)
@@ -132,35 +141,37 @@ class Validation:
         return outcomes
 
     def _performed(
-        self,
-        order: Order,
-        key: WorkKey,
-        finalist: Bundle,
-        incumbent: Bundle | None,
-        dataset: FrozenDataset,
-        report: Any,
+        self, order: Order, finalist: Bundle, incumbent: Bundle | None, report: GoldReport
     ) -> Performed:
-        def keep(session: Session) -> None:
-            self._gold.keep_report(
+        incumbent_digest = None if incumbent is None else incumbent.digest
+
+        def keep(session: Session) -> dict[str, Any]:
+            stored = self._gold.record_report(
                 session,
                 order_id=order.id,
-                round_=key.round,
                 artifact=order.request.artifact,
                 channel=order.request.channel,
-                subject=finalist.digest,
+                candidate_digest=finalist.digest,
+                incumbent_digest=incumbent_digest,
                 report=report,
             )
+            return {"report_id": stored.id}
 
         result = {
             "accepted": report.accepted,
-            "reason": report.reason,
+            "reason": report.reason or "",
             "finalist": finalist.digest,
-            "incumbent": None if incumbent is None else incumbent.digest,
-            "gold": dataset.digest,
+            "incumbent": incumbent_digest,
+            "gold": report.dataset_digest,
             "isolation": self._sandbox.isolation(),
             "report": report.view("submitter"),
         }
         return Performed(result=result, keep=keep)
+
+
+def holdout_cases(dataset: DatasetRef) -> int:
+    """Return how many cases of a dataset only the judge sees."""
+    return sum(dataset.counts[HOLDOUT].values())
 
 
 def _bundle(session: Session, order_id: str, role: str) -> Bundle:

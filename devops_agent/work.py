@@ -10,21 +10,24 @@ bound goes to suspense and the reserve bears it, and the work is attempted anew.
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
-from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
 from core.clock import Clock
 from core.database import Database
-from core.errors import InfrastructureError
+from core.errors import InfrastructureError, PaymentRequiredError
 from devops_agent import store
 from devops_agent.domain import Order, OrderTerms, WorkKey
 from devops_agent.durable import Steps
 from devops_agent.metering import OrderMetering, Use
 
 Json = Any
+
+ESCROW_EXHAUSTED = "escrow_exhausted"
+"""The escrow cannot pay for the work: the buyer's maximum was too low for it."""
 
 _logger = logging.getLogger(__name__)
 
@@ -80,16 +83,17 @@ class Performed:
 
     Attributes:
         result: goes into the order's record; nothing of the holdout's cases.
-        keep: writes what else must be kept, in the transaction that records the result.
+        keep: writes what else must be kept, in the transaction that records the result, and
+            returns what that adds to the result.
     """
 
     result: dict[str, Json]
-    keep: Callable[[Session], None] = lambda _session: None
+    keep: Callable[[Session], dict[str, Json]] = lambda _session: {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkOutcome:
-    """How the work ended: ``done``, ``failed`` (the service's fault) or ``unaffordable``."""
+    """How the work ended: ``done``, ``failed`` (the service's fault) or ``refused`` (no money)."""
 
     status: str
     result: dict[str, Json]
@@ -118,18 +122,12 @@ class MeteredWork:
         for attempt in range(1, self._terms.attempts + 1):
             key = WorkKey(order_id=order_id, stage=work.stage, round=round_, attempt=attempt)
             name = f"{work.stage}-{round_}-{attempt}"
-            admitted = steps.transaction(
-                f"{name}-admit", lambda s, key=key: self._admit(s, key, work)
-            )
-            if admitted is None:
-                return WorkOutcome(status="unaffordable", result={})
+            admitted = steps.transaction(f"{name}-admit", partial(self._admit, key=key, work=work))
+            if "refused" in admitted:
+                return WorkOutcome(status="refused", result={"reason": admitted["refused"]})
             bound = Use(**admitted)
-            done = steps.external(
-                name, lambda key=key, bound=bound: self._perform(key, bound, work)
-            )
-            steps.transaction(
-                f"{name}-meter", lambda s, key=key, done=done: self._meter(s, key, done)
-            )
+            done = steps.external(name, partial(self._perform, key, bound, work))
+            steps.transaction(f"{name}-meter", partial(self._meter, key=key, done=done))
             if done["status"] == "done":
                 return WorkOutcome(status="done", result=done["result"])
             failure = done["result"]
@@ -140,8 +138,12 @@ class MeteredWork:
         affordable = self._metering.affordable(session, order)
         bound = work.bound(session, order, affordable)
         if bound is None:
-            return None
-        self._metering.admit(session, order, key, bound)
+            return {"refused": ESCROW_EXHAUSTED}
+        try:
+            with session.begin_nested():
+                self._metering.admit(session, order, key, bound)
+        except PaymentRequiredError as error:
+            return {"refused": error.reason}
         return bound.to_json()
 
     def _perform(self, key: WorkKey, bound: Use, work: Work) -> Json:
@@ -163,29 +165,18 @@ class MeteredWork:
             status = "failed"
         else:
             status = "done"
-        outcome = {"status": status, "use": meter.use.to_json(), "result": performed.result}
         with self._database.transaction() as session:
-            performed.keep(session)
-            session.execute(
-                update(store.work)
-                .where(store.work.c.attempt_id == key.attempt_id)
-                .values(finished_at=self._clock.now(), result=outcome)
-            )
+            result = performed.result | performed.keep(session)
+            outcome = {"status": status, "use": meter.use.to_json(), "result": result}
+            store.finish_work(session, key.attempt_id, self._clock.now(), outcome)
         return outcome
 
     def _dispatch(self, key: WorkKey) -> Json:
         """Record that the attempt starts; return what is known of it if it started before."""
         with self._database.transaction() as session:
-            row = store.find_work(session, key.attempt_id)
-            if row is None:
-                session.execute(
-                    insert(store.work).values(
-                        attempt_id=key.attempt_id,
-                        order_id=key.order_id,
-                        dispatched_at=self._clock.now(),
-                    )
-                )
+            if store.dispatch_work(session, key.attempt_id, self._clock.now()):
                 return None
+            row = store.get_work(session, key.attempt_id)
         if row.result is not None:
             return row.result
         _logger.warning("the outcome of %s was lost in a crash", key.attempt_id)
@@ -194,14 +185,15 @@ class MeteredWork:
     def _meter(self, session: Session, key: WorkKey, done: Json) -> Json:
         order = store.get(session, key.order_id, lock=True)
         if done["status"] == "lost":
-            self._metering.lose(session, order, key)
+            self._metering.lose(session, key)
             return 0
         use = Use(**done["use"])
-        charged_utok = self._metering.settle(session, order, key, use)
+        charged_utok = self._metering.settle(session, key, use)
         if done["status"] == "failed":
             self._metering.compensate(session, order, key, charged_utok)
             return 0
-        self._metering.book(session, order, charged_utok)
+        money = replace(order.money, metered_utok=order.money.metered_utok + charged_utok)
+        store.save(session, replace(order, money=money))
         return charged_utok
 
 

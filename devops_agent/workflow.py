@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from devops_agent.candidates import CandidateSearch
 from devops_agent.domain import OrderState, Outcome
@@ -11,7 +11,7 @@ from devops_agent.progress import OrderRecord
 from devops_agent.publication import Publication
 from devops_agent.settlement import Settlement
 from devops_agent.validation import Validation
-from devops_agent.work import MeteredWork, WorkOutcome
+from devops_agent.work import ESCROW_EXHAUSTED, MeteredWork, WorkOutcome
 
 WORKFLOW = "order"
 
@@ -87,14 +87,12 @@ class OrderWorkflow:
                 return _unfinished(judged)
             if not judged.result["accepted"]:
                 return Ending(outcome=Outcome.REJECTED, reason=judged.result["reason"])
-            published = steps.transaction(
+            artifact = steps.transaction(
                 f"publish-{round_}",
-                lambda session, verdict=judged.result: self._publication.publish(
-                    session, order_id, verdict
-                ),
+                partial(self._publication.publish, order_id=order_id, verdict=judged.result),
             )
-            if published:
-                steps.external("project", lambda: self._publication.project(order_id))
+            if artifact is not None:
+                steps.external("project", partial(self._publication.project, artifact))
                 return Ending(outcome=Outcome.ACCEPTED)
         return Ending(outcome=Outcome.REJECTED, reason="channel_kept_moving")
 
@@ -111,6 +109,7 @@ class OrderWorkflow:
 
 
 def _unfinished(work: WorkOutcome) -> Ending:
-    if work.status == "unaffordable":
-        return Ending(outcome=Outcome.REJECTED, reason="escrow_exhausted")
-    return Ending(outcome=Outcome.FAILED, reason=str(work.result.get("reason", "work_failed")))
+    """An escrow that ran out is the buyer's affair; all else is the house's."""
+    reason = str(work.result["reason"])
+    is_buyers = reason == ESCROW_EXHAUSTED
+    return Ending(outcome=Outcome.REJECTED if is_buyers else Outcome.FAILED, reason=reason)

@@ -34,6 +34,7 @@ class TopicNotFoundError(NotFoundError):
 
 @router.get("")
 def follow(
+    *,
     parts: PartsOf,
     caller: Caller,
     request: Request,

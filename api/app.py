@@ -1,0 +1,38 @@
+"""The application: routes over the parts of a service."""
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
+
+from api import errors
+from api.bodies import BodyLimit
+from api.composition import Service
+from api.routes import artifacts, budgets, events, gold, keys, ledger, orders, service
+
+
+def create_app(built: Service) -> FastAPI:
+    """Make the application; the service starts with its lifespan and stops with it."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(built.start)
+        yield
+        app.state.stopping.set()
+        await run_in_threadpool(built.stop)
+
+    app = FastAPI(
+        title="AEM",
+        version="0.1.0",
+        summary="Agents pay for their own improvement, under invariants and a daily budget.",
+        lifespan=lifespan,
+    )
+    app.state.parts = built.parts
+    app.state.stopping = threading.Event()
+    app.add_middleware(BodyLimit)
+    errors.install(app)
+    for module in (service, keys, budgets, ledger, gold, artifacts, orders, events):
+        app.include_router(module.router)
+    return app

@@ -1,0 +1,63 @@
+"""Running the service as a process."""
+
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable
+
+import uvicorn
+
+from api.app import create_app
+from api.composition import Service, build_service
+from api.settings import Settings
+
+GRACE_S = 3
+"""How long open streams may go on when the process is told to stop."""
+
+
+def run_server(*, host: str | None, port: int | None, say: Callable[[str], None]) -> None:
+    """Serve until interrupted; port 0 takes a free one. Says the address once it listens."""
+    _configure_logging()
+    settings = Settings()
+    service = build_service(settings)
+    _introduce(service, say)
+    listener = socket.create_server(
+        (host or settings.host, settings.port if port is None else port)
+    )
+    address, bound_port = listener.getsockname()[:2]
+    config = uvicorn.Config(
+        create_app(service), log_level="warning", timeout_graceful_shutdown=GRACE_S
+    )
+    say(f"AEM listens on http://{address}:{bound_port}")
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def run_worker(*, say: Callable[[str], None]) -> None:
+    """Take orders until interrupted."""
+    _configure_logging()
+    service = build_service(Settings())
+    _introduce(service, say)
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stopping.set())
+    service.start()
+    say("this worker takes orders")
+    stopping.wait()
+    service.stop()
+
+
+def _introduce(service: Service, say: Callable[[str], None]) -> None:
+    isolation = service.sandbox.isolation()
+    say(f"candidates run in {isolation['engine']} {isolation['engine_version']}")
+    if isolation["notice"]:
+        say(f"NOTICE: {isolation['notice']}")
+    if service.first_key is not None:
+        say(
+            "This is the first start. The operator's key, shown once and kept nowhere:\n"
+            f"  {service.first_key}"
+        )
+
+
+def _configure_logging() -> None:
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -1,0 +1,289 @@
+"""``aem wallet|ledger|budget|audit|prices``: where the money is, and the proof of it."""
+
+from typing import Any
+
+import click
+
+from cli.output import (
+    ExitCode,
+    Tokens,
+    Usd,
+    json_option,
+    print_facts,
+    print_json,
+    print_table,
+    tokens,
+    usd,
+)
+from cli.remote.connection import connect, remote
+
+LIST_ROWS = 50
+limit_option = click.option("--limit", default=LIST_ROWS, show_default=True, help="Rows at most.")
+cursor_option = click.option("--cursor", help="Continue a listing where it ended.")
+
+
+@click.command()
+@click.argument("owner", required=False)
+@json_option
+@remote
+def wallet(owner: str | None, *, as_json: bool) -> None:
+    """Show a wallet: its balance, the threshold for orders, its transfers.
+
+    OWNER is a team or team.agent; without it, the key's own.
+    """
+    with connect() as client:
+        found = client.wallet(owner or client.me()["owner"])
+    if as_json:
+        print_json(found)
+        return
+    print_facts(
+        {
+            "wallet": found["owner"],
+            "balance": f"{tokens(found['balance_utok'])} tokens",
+            "available": f"{tokens(found['available_utok'])} tokens",
+            "needed to order": f"{tokens(found['threshold_utok'])} tokens",
+            "may order": found["may_order"],
+        }
+    )
+    _print_transfers("\nTransfers", found["transfers"], found["account"])
+
+
+@click.group()
+def ledger() -> None:
+    """Read the ledger: accounts, transfers, usage."""
+
+
+@ledger.command("accounts")
+@limit_option
+@cursor_option
+@json_option
+@remote
+def list_accounts(limit: int, cursor: str | None, *, as_json: bool) -> None:
+    """List accounts with their balances."""
+    with connect() as client:
+        found = client.accounts(limit=limit, cursor=cursor)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (account["code"], _amount(account["balance"], account["currency"]), account["currency"])
+        for account in found["items"]
+    ]
+    print_table("Accounts", ("account", ">balance", "unit"), rows)
+    _print_cursor(found)
+
+
+@ledger.command("transfers")
+@click.option("--account", help="Only those that touch this account.")
+@click.option("--reference", help="Only those of this order.")
+@limit_option
+@cursor_option
+@json_option
+@remote
+def list_transfers(
+    account: str | None, reference: str | None, limit: int, cursor: str | None, *, as_json: bool
+) -> None:
+    """List transfers in the order of the log."""
+    with connect() as client:
+        found = client.transfers(account=account, reference=reference, limit=limit, cursor=cursor)
+    if as_json:
+        print_json(found)
+        return
+    _print_transfers("Transfers", found["items"], account)
+    _print_cursor(found)
+
+
+@ledger.command("usage")
+@click.option("--owner", help="Only what this agent used.")
+@click.option("--reference", help="Only what this order used.")
+@limit_option
+@cursor_option
+@json_option
+@remote
+def list_usage(
+    owner: str | None, reference: str | None, limit: int, cursor: str | None, *, as_json: bool
+) -> None:
+    """List what was used: time, agent, resource, quantity, cost, quality, latency, status."""
+    with connect() as client:
+        found = client.usage(owner=owner, reference=reference, limit=limit, cursor=cursor)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            record["at"],
+            record["owner"],
+            record["resource"],
+            f"{record['quantity']} {record['unit']}",
+            usd(record["cost_nusd"]),
+            tokens(record["charge_utok"]),
+            record["status"],
+        )
+        for record in found["items"]
+    ]
+    columns = ("at", "agent", "resource", ">quantity", ">USD", ">tokens", "status")
+    print_table("Usage", columns, rows)
+    _print_cursor(found)
+
+
+@click.group()
+def budget() -> None:
+    """Set budgets and hand out their tokens."""
+
+
+@budget.command("set")
+@click.argument("name")
+@click.option("--parent", help="The budget above it; none for the root.")
+@click.option("--daily", "daily_nusd", type=Usd(), help="US dollars a day.")
+@click.option("--kappa", "utok_per_usd", type=Tokens(), help="Tokens for a US dollar; root only.")
+@json_option
+@remote
+def set_budget(
+    name: str,
+    parent: str | None,
+    daily_nusd: int | None,
+    utok_per_usd: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Make or change a budget. The first setting counts at once, later ones from tomorrow on."""
+    with connect() as client:
+        state = client.set_budget(
+            name, parent=parent, daily_limit_nusd=daily_nusd, utok_per_usd=utok_per_usd
+        )
+    _print_budget(state, as_json=as_json)
+
+
+@budget.command("show")
+@click.argument("name")
+@json_option
+@remote
+def show_budget(name: str, *, as_json: bool) -> None:
+    """Show where a budget stands today."""
+    with connect() as client:
+        state = client.budget(name)
+    _print_budget(state, as_json=as_json)
+
+
+@budget.command("allocate")
+@click.argument("name")
+@click.argument("to")
+@click.argument("amount", type=Tokens())
+@click.option("--reason", required=True, help="Why; it stays in the record.")
+@json_option
+@remote
+def allocate(name: str, to: str, amount: int, reason: str, *, as_json: bool) -> None:
+    """Hand AMOUNT tokens of budget NAME to TO: treasury:<child budget> or wallet:<owner>."""
+    with connect() as client:
+        transfer = client.allocate(name, to=to, amount_utok=amount, reason=reason)
+    if as_json:
+        print_json(transfer)
+    else:
+        click.echo(f"{tokens(amount)} tokens: {transfer['debit']} -> {transfer['credit']}")
+
+
+@click.group()
+def audit() -> None:
+    """Prove that the ledger is whole."""
+
+
+@audit.command("verify")
+@json_option
+@remote
+def verify(*, as_json: bool) -> None:
+    """Check log, balances, monetary identity and fiat budget; exit code 9 if one fails."""
+    with connect() as client:
+        report = client.verify_audit()
+    if as_json:
+        print_json(report)
+    else:
+        _print_audit(report)
+    if not report["verified"]:
+        raise click.exceptions.Exit(ExitCode.NOT_VERIFIED)
+
+
+@click.command()
+@json_option
+@remote
+def prices(*, as_json: bool) -> None:
+    """Show the market's prices of the tick in force."""
+    with connect() as client:
+        vector = client.prices()
+    if as_json:
+        print_json(vector)
+        return
+    rows = [
+        (
+            name,
+            f"{price['price_pusd'] / 1e12:.9f}",
+            f"{price['base_price_pusd'] / 1e12:.9f}",
+            f"{price['active']} of {price['capacity']}",
+        )
+        for name, price in vector["prices"].items()
+    ]
+    title = f"Tick {vector['sequence']} at {vector['at']}, until {vector['expires_at']}"
+    print_table(title, ("resource", ">USD a unit", ">base", ">in use"), rows)
+
+
+def _print_transfers(title: str, transfers: list[dict[str, Any]], account: str | None) -> None:
+    rows = [
+        (
+            transfer["at"],
+            transfer["kind"],
+            transfer["phase"],
+            _signed(transfer, account),
+            f"{transfer['debit']} -> {transfer['credit']}",
+            transfer["memo"] or transfer["reference"],
+        )
+        for transfer in transfers
+    ]
+    columns = ("at", "kind", "phase", ">amount", "from -> to", "about")
+    print_table(title, columns, rows)
+
+
+def _signed(transfer: dict[str, Any], account: str | None) -> str:
+    sign = "-" if account is not None and transfer["debit"] == account else ""
+    return sign + _amount(transfer["amount"], transfer["currency"])
+
+
+def _amount(amount: int, currency: str) -> str:
+    return f"{tokens(amount)} tok" if currency == "utok" else f"{usd(amount)} USD"
+
+
+def _print_cursor(found: dict[str, Any]) -> None:
+    if found["next_cursor"]:
+        click.echo(f"\nmore: --cursor {found['next_cursor']}")
+
+
+def _print_budget(state: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(state)
+        return
+    setting, decision, fiat = state["setting"], state["decision"], state["fiat"]
+    amounts = (setting or {}).get("amounts", {})
+    print_facts(
+        {
+            "budget": state["budget"]["path"],
+            "day": f"{state['day']} ({state['budget']['time_zone']})",
+            "limit": f"{usd(amounts.get('daily_limit_nusd'))} USD a day",
+            "kappa": f"{tokens(amounts.get('utok_per_usd'))} tokens for a USD",
+            "issued today": f"{tokens(decision['issued_utok'])} tokens" if decision else "-",
+            "treasury": f"{tokens(_balance(state['treasury']))} tokens",
+            "reserve": f"{tokens(_balance(state['reserve']))} tokens",
+            "fiat left today": f"{usd(_balance(fiat) - fiat['debits_held'])} USD",
+        }
+    )
+
+
+def _balance(account: dict[str, Any]) -> int:
+    return int(account["credits_posted"] - account["debits_posted"])
+
+
+def _print_audit(report: dict[str, Any]) -> None:
+    for name, finding in report["statements"].items():
+        mark = "holds" if finding["holds"] else "DOES NOT HOLD"
+        click.echo(f"{name:<10} {mark}")
+        bad = finding.get("first_bad")
+        if bad:
+            click.echo(f"           first bad record: {bad['kind']} {bad['id']}: {bad['why']}")
+    click.echo("verified" if report["verified"] else "NOT VERIFIED")

@@ -1,0 +1,226 @@
+"""``aem submit|status|watch|report``: orders."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from aem.artifact import Bundle
+from aem.client import Client
+from cli.output import (
+    ExitCode,
+    Tokens,
+    json_option,
+    print_facts,
+    print_json,
+    print_table,
+    tokens,
+)
+from cli.remote.connection import connect, read_file, remote
+
+folder_type = click.Path(exists=True, file_okay=False, path_type=Path)
+file_type = click.Path(exists=True, dir_okay=False)
+
+STAGES = {
+    "escrowed": "the maximum price is set aside",
+    "ingested": "artifact, metrics and traces are taken in",
+    "synthesizing": "searching for a better version on the dev cases",
+    "validating": "judging the finalist on cases that nobody but the judge sees",
+    "published": "the version is signed, numbered and listed",
+    "deployed": "the channel points to it; running agents swap",
+    "rejected": "not good enough",
+    "failed": "the service failed; the artifact is not to blame",
+    "settled": "paid, and the rest of the escrow returned",
+    "refunded": "everything was paid back",
+}
+
+
+@click.command()
+@click.argument("folder", type=folder_type)
+@click.option("--gold", required=True, help="Digest of the frozen dataset that judges.")
+@click.option("--traces", type=file_type, help="JSON Lines of what the artifact did.")
+@click.option("--max-price", type=Tokens(), required=True, help="Tokens; fee included.")
+@click.option("--candidate", type=folder_type, help="A candidate made elsewhere.")
+@click.option("--channel", default="production", show_default=True)
+@click.option("--propose", is_flag=True, help="Publish what passes, and promote nothing.")
+@click.option("--metric", "metrics", multiple=True, metavar="NAME=NUMBER", help="Repeatable.")
+@click.option("--wait/--no-wait", default=True, help="Follow the order until it ends.")
+@json_option
+@remote
+def submit(
+    *,
+    folder: Path,
+    gold: str,
+    traces: str | None,
+    max_price: int,
+    candidate: Path | None,
+    channel: str,
+    propose: bool,
+    metrics: tuple[str, ...],
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Pay for an improvement of the artifact in FOLDER.
+
+    Exit code 4: the wallet, the maximum price or the escrow is too low. 1: rejected.
+    """
+    bundle = Bundle.from_folder(folder)
+    with connect() as client:
+        order = client.submit(
+            bundle,
+            gold=gold,
+            traces=read_file(traces, "trace file") if traces else b"",
+            max_price_utok=max_price,
+            channel=channel,
+            deployment="propose" if propose else "deploy",
+            synthesizer="candidate" if candidate else "repair",
+            metrics=_metrics(metrics),
+            candidate=Bundle.from_folder(candidate) if candidate else None,
+        )
+        if not as_json:
+            click.echo(f"order {order['id']}")
+        if wait:
+            order = _follow(client, order["id"], is_quiet=as_json)
+    _end(order, as_json=as_json)
+
+
+@click.command()
+@click.argument("order_id", required=False)
+@json_option
+@remote
+def status(order_id: str | None, *, as_json: bool) -> None:
+    """Show an order; without an id, the newest orders."""
+    with connect() as client:
+        found = client.order(order_id) if order_id else client.orders()
+    if as_json:
+        print_json(found)
+    elif order_id:
+        _print_order(found)
+    else:
+        rows = [
+            (
+                order["id"],
+                order["artifact"],
+                order["state"],
+                order["outcome"],
+                tokens(order["price_utok"]),
+                order["reason"],
+            )
+            for order in found["items"]
+        ]
+        columns = ("order", "artifact", "state", "outcome", ">tokens", "reason")
+        print_table("Orders", columns, rows)
+
+
+@click.command()
+@click.argument("order_id")
+@json_option
+@remote
+def watch(order_id: str, *, as_json: bool) -> None:
+    """Follow an order live until it ends. With --json: one event a line, then the order."""
+    with connect() as client:
+        order = _follow(client, order_id, is_quiet=False, as_json=as_json)
+    _end(order, as_json=as_json)
+
+
+@click.command()
+@click.argument("order_id")
+@json_option
+@remote
+def report(order_id: str, *, as_json: bool) -> None:
+    """Show the judge's report: each axis, old against new, as far as the key may see it."""
+    with connect() as client:
+        found = client.order_report(order_id)
+    if as_json:
+        print_json(found)
+        return
+    print_report(found)
+
+
+def print_report(found: dict[str, Any]) -> None:
+    """Print a report's axes, old against new."""
+    rows = []
+    for name, axis in found["axes"].items():
+        old, new = axis.get("old"), axis.get("new")
+        rows.append(
+            (
+                name,
+                "pass" if axis["passed"] else "FAIL",
+                _share(old),
+                _share(new),
+                axis.get("threshold", ""),
+                axis.get("waived") or "",
+            )
+        )
+    verdict = "accepted" if found["accepted"] else f"rejected: {found['reason']}"
+    columns = ("axis", "verdict", ">old", ">new", "needed", "waived because")
+    print_table(verdict, columns, rows)
+
+
+def _share(share: dict[str, Any] | None) -> str:
+    return "" if share is None else f"{share['value']:.4f} ({share['exact']})"
+
+
+def _metrics(pairs: tuple[str, ...]) -> dict[str, float]:
+    metrics = {}
+    for pair in pairs:
+        name, _, number = pair.partition("=")
+        try:
+            metrics[name] = float(number)
+        except ValueError as error:
+            raise click.BadParameter(f"{pair!r} is no NAME=NUMBER") from error
+    return metrics
+
+
+def _follow(
+    client: Client, order_id: str, *, is_quiet: bool, as_json: bool = False
+) -> dict[str, Any]:
+    """Print an order's events as they come; return the order when it has ended."""
+    with client.events(f"order:{order_id}") as events:
+        for event in events:
+            if as_json:
+                click.echo(event.to_json_text())
+            elif not is_quiet:
+                _print_event(event.kind, event.data)
+            if event.kind in ("settled", "refunded"):
+                break
+    return client.order(order_id)
+
+
+def _print_event(kind: str, data: dict[str, Any]) -> None:
+    if kind == "progress":
+        click.echo(
+            f"  {data['stage']}: {data['variants']} variants, {data['runs']} runs,"
+            f" loss {data['loss']:.2f}"
+        )
+    else:
+        click.echo(f"{kind:<13} {STAGES.get(kind, '')}")
+
+
+def _end(order: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(order)
+    else:
+        _print_order(order)
+    if order["is_final"] and order["outcome"] != "accepted":
+        raise click.exceptions.Exit(
+            ExitCode.UNAVAILABLE if order["outcome"] == "failed" else ExitCode.FAILED
+        )
+
+
+def _print_order(order: dict[str, Any]) -> None:
+    version = order["version"]
+    print_facts(
+        {
+            "order": order["id"],
+            "artifact": f"{order['artifact']} ({order['channel']})",
+            "state": order["state"],
+            "outcome": order["outcome"] or "still running",
+            "reason": order["reason"] or "-",
+            "escrowed": f"{tokens(order['escrowed_utok'])} tokens",
+            "price": f"{tokens(order['price_utok'])} tokens",
+            "refunded": f"{tokens(order['refunded_utok'])} tokens",
+            "version": f"v{version['number']} {version['digest']}" if version else "-",
+            "listed at": f"{tokens(order['listing_utok'])} tokens" if version else "-",
+        }
+    )
