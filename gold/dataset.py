@@ -3,7 +3,7 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aem.proof import canonical_json, digest_of
@@ -51,9 +51,10 @@ class GoldDataset:
     pointer: JsonPointer | None
     refused: Expression | None
     answered: Expression | None
-    dev: tuple[GoldCase, ...]
-    holdout: tuple[GoldCase, ...] | None
-    keys: Mapping[str, CaseKey]
+    # Left out of the repr, which ends up in logs and tracebacks.
+    dev: tuple[GoldCase, ...] = field(repr=False)
+    holdout: tuple[GoldCase, ...] | None = field(repr=False)
+    keys: Mapping[str, CaseKey] = field(repr=False)
 
     @property
     def name(self) -> str:

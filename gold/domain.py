@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 _SHOWN_DIGITS = 6
 
@@ -185,6 +185,10 @@ class OutcomeStatus(StrEnum):
     MISSING = "missing"
 
 
+RunStatus = Literal["answered", "error", "timeout", "out_of_memory", "output_too_large", "crashed"]
+"""The sandbox's words for the same, which are taken as they are."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CaseOutcome:
     """What an artifact did with one case, once.
@@ -194,7 +198,7 @@ class CaseOutcome:
     """
 
     case_id: str
-    status: OutcomeStatus
+    status: OutcomeStatus | RunStatus
     output_text: bytes | None = None
 
 

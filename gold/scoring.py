@@ -73,8 +73,8 @@ def score_case(dataset: GoldDataset, case: GoldCase, outcome: CaseOutcome) -> Ca
     still counted from what could be parsed.
     """
     key = dataset.keys[case.id]
-    if outcome.status is not OutcomeStatus.ANSWERED or outcome.output_text is None:
-        return _score_nothing(case, key, problem=outcome.status.value, detail="")
+    if outcome.status != OutcomeStatus.ANSWERED or outcome.output_text is None:
+        return _score_nothing(case, key, problem=str(outcome.status), detail="")
     try:
         output = read_json(outcome.output_text)
     except JsonTextError as error:

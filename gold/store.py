@@ -239,6 +239,6 @@ def _insert_once(session: Session, table: Table, row: Mapping[str, Any]) -> bool
     """
     is_sqlite = session.get_bind().dialect.name == "sqlite"
     dialect_insert = sqlite_insert if is_sqlite else postgresql_insert  # same interface
-    key = list(table.primary_key.columns)[0]
+    key = next(iter(table.primary_key.columns))
     statement = dialect_insert(table).values(**row).on_conflict_do_nothing().returning(key)
     return session.execute(statement).first() is not None
