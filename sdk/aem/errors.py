@@ -8,7 +8,7 @@ SdkError
     `-- UnreachableError  no answer came
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 
 class SdkError(Exception):
@@ -19,7 +19,7 @@ class SdkError(Exception):
         details: JSON values that say it in figures: a path, a limit, a key.
     """
 
-    reason: str = "sdk_error"
+    reason: ClassVar[str] = "sdk_error"
 
     def __init__(self, message: str, **details: Any) -> None:
         """Say what happened, to which thing, and what to do next."""
@@ -47,7 +47,7 @@ class ApiError(ClientError):
         """Take over what the problem says (RFC 9457); `details` are its further members."""
         super().__init__(detail, **details)
         self.status = status
-        self.reason = reason
+        self.reason = reason  # type: ignore[misc]  # this error speaks for the service
         self.detail = detail
 
 
