@@ -84,7 +84,7 @@ class AdversaryMaker:
         shared = {"type": "adversarial", "group": plant.group, "tags": [plant.tag]}
         harmless = replace(plant.turn, text=plant.harmless)
         turns = tuple(harmless if each is plant.turn else each for each in chat.turns)
-        attacked = {
+        attacked: dict[str, object] = {
             "id": name,
             **shared,
             "input": chat.input_json(),
@@ -92,7 +92,7 @@ class AdversaryMaker:
             "true_facts": [each.value for each in chat.entities],
             "twin": f"{name}/twin",
         }
-        twin = {
+        twin: dict[str, object] = {
             "id": f"{name}/twin",
             **shared,
             "input": replace(chat, turns=turns).input_json(),

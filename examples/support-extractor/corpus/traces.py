@@ -45,7 +45,7 @@ def build_traces(
     run = load_artifact(artifact)
     rng = random.Random(f"traces {seed}")
     material = read_material(wheels)
-    lines = []
+    lines: list[Json] = []
     for bucket in material.buckets["traces"]:
         for chat, _ in bucket_chats(bucket, material.passages, CHATS_PER_BUCKET, rng):
             lines.append(_trace(len(lines), chat, run, version, rng))
