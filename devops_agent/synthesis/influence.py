@@ -8,7 +8,7 @@ search in a program with many functions and many faults affordable.
 import ast
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from devops_agent.synthesis.edits.literals import pattern_literals
 from devops_agent.synthesis.edits.site import Vocabulary, sites
@@ -28,7 +28,7 @@ _NEVER = "(?!)"
 
 @dataclass(frozen=True, kw_only=True)
 class Region:
-    """A part of the program: a function, or a regular expression.
+    """A part of the program: a function, a regular expression, a module-level statement.
 
     Attributes:
         path: the file.
@@ -45,12 +45,19 @@ class Region:
 
 @dataclass(frozen=True, kw_only=True)
 class Influence:
-    """The regions of a program, the innermost first."""
+    """The regions of a program, the smallest first; none when it was not measured."""
 
     regions: Sequence[Region]
+    _known: dict[tuple[str, int, int], frozenset[str]] = field(default_factory=dict, repr=False)
 
     def labels(self, edit: Edit) -> frozenset[str]:
-        """Return the labels of the innermost region with an effect around an edit."""
+        """Return the labels of the smallest region with an effect around an edit."""
+        place = (edit.path, edit.start, edit.end)
+        if place not in self._known:
+            self._known[place] = self._find(edit)
+        return self._known[place]
+
+    def _find(self, edit: Edit) -> frozenset[str]:
         for region in self.regions:
             inside = region.start <= edit.start and edit.end <= region.end
             if region.path == edit.path and inside and region.labels:
@@ -61,8 +68,8 @@ class Influence:
 @dataclass(frozen=True, kw_only=True)
 class _Knockout:
     path: str
-    start: int
-    end: int
+    name: str
+    span: tuple[int, int]
     edits: Sequence[Edit]
 
 
@@ -85,16 +92,18 @@ def measure_influence(
         return Influence(regions=())
     before = {case_id: dictionary.facts(baseline[case_id].output) for case_id in case_ids}
     regions = []
+    by_name: dict[str, frozenset[str]] = {}
     for knockout in knockouts:
-        labels: frozenset[str] = frozenset()
+        labels = frozenset[str]()
         for edit in knockout.edits:
             scores = run(edit, case_ids)
             if scores is not None and all(score.error is None for score in scores.values()):
                 labels = _changed_labels(dictionary, before, scores)
                 break
-        regions.append(
-            Region(path=knockout.path, start=knockout.start, end=knockout.end, labels=labels)
-        )
+        by_name[knockout.name] = by_name.get(knockout.name, frozenset()) | labels
+        start, end = knockout.span
+        regions.append(Region(path=knockout.path, start=start, end=end, labels=labels))
+    regions.extend(_assigned_regions(program, by_name))
     regions.sort(key=lambda region: (region.end - region.start, region.path, region.start))
     return Influence(regions=regions)
 
@@ -112,17 +121,64 @@ def _changed_labels(
     return frozenset(labels)
 
 
+def _assigned_regions(
+    program: Program, by_function: Mapping[str, frozenset[str]]
+) -> Iterator[Region]:
+    """Give module-level assignments the labels of the functions that use their names."""
+    labels: dict[str, frozenset[str]] = {}
+    assignments = [
+        (module, statement)
+        for module in program.modules.values()
+        for statement in module.tree.body
+        if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign)
+    ]
+    for module in program.modules.values():
+        for name, function in functions(module.tree):
+            for used in _names(function):
+                labels[used] = labels.get(used, frozenset()) | by_function.get(name, frozenset())
+    for _, statement in reversed(assignments):  # a constant may be used through a later one
+        names = _names(statement)
+        reached = frozenset[str]().union(*(labels.get(name, frozenset()) for name in names))
+        labels.update(dict.fromkeys(names - labels.keys(), reached))
+    for module, statement in assignments:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        names = {name for target in targets for name in _names(target)}
+        reached = frozenset[str]().union(*(labels.get(name, frozenset()) for name in names))
+        start, end = module.span(statement)
+        yield Region(path=module.path, start=start, end=end, labels=reached)
+
+
+def _names(tree: ast.AST) -> set[str]:
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
 def _knockouts(module: Module) -> Iterator[_Knockout]:
     for name, function in functions(module.tree):
-        edits = [edit for empty in _EMPTIES if (edit := _emptied(module, name, function, empty))]
-        start, end = module.span(function)
-        yield _Knockout(path=module.path, start=start, end=end, edits=edits)
+        edits = [
+            edit
+            for empty in _empties(function)
+            if (edit := _emptied(module, name, function, empty))
+        ]
+        yield _Knockout(path=module.path, name=name, span=module.span(function), edits=edits)
     for site in sites(module, Vocabulary()):
         for literal in pattern_literals(site):
             edit = literal.edit(site, 0, len(literal.pattern), _NEVER, 0.0)
             if edit is not None:
-                start, end = module.span(literal.node)
-                yield _Knockout(path=module.path, start=start, end=end, edits=[edit])
+                span = module.span(literal.node)
+                yield _Knockout(path=module.path, name=site.function, span=span, edits=[edit])
+
+
+def _empties(function: ast.FunctionDef) -> Sequence[str]:
+    """Return what the function may return for nothing, the likeliest first."""
+    may_be_none = any(
+        isinstance(node, ast.Return)
+        and (
+            node.value is None
+            or (isinstance(node.value, ast.Constant) and node.value.value is None)
+        )
+        for node in ast.walk(function)
+    )
+    return ("None", "[]", "''") if may_be_none else ("[]", "None", "''")
 
 
 def _emptied(module: Module, name: str, function: ast.FunctionDef, empty: str) -> Edit | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aem.artifact import Bundle
+from devops_agent.traces import Trace
 
 Json = Any
 """A JSON value as plain Python: dict, list, str, int, float, bool or None."""
@@ -32,16 +33,6 @@ class DevCase:
     group: str
     input: Json
     expectation: Json
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trace:
-    """One recorded call of the incumbent: its input, and an output or an error."""
-
-    input: Json
-    output: Json = None
-    error: str | None = None
-    feedback: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Probes: the few failing cases that an edit is tried on first."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from devops_agent.synthesis.influence import Influence
 from devops_agent.synthesis.localization import Localization
@@ -11,6 +11,10 @@ MAX_PROBES = 4
 PROBES_PER_REGION = 2
 IRRELEVANT_PENALTY = 2.5
 """Added to the cost of edits in parts whose facts are all right."""
+
+SILENT_PENALTY = 1.0
+"""Added to the cost of edits in parts that had no effect on the failing cases: they may be what
+should have had one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,24 +32,39 @@ class ProbePlan:
     influence: Influence
     localization: Localization
     general: Sequence[str]
+    _known: dict[frozenset[str], Sequence[str]] = field(default_factory=dict, repr=False)
+
+    def concerned(self, edit: Edit) -> Sequence[str]:
+        """Return the failing cases whose symptoms depend on the edited part, the sickest first.
+
+        All failing cases when the part's influence is unknown.
+        """
+        labels = self.influence.labels(edit)
+        if labels not in self._known:
+            found = [case_id for case_id, has in self.symptoms.items() if labels & has.keys()]
+            found.sort(
+                key=lambda case_id: (
+                    -sum(
+                        count for label, count in self.symptoms[case_id].items() if label in labels
+                    )
+                )
+            )
+            self._known[labels] = found or list(self.symptoms)
+        return self._known[labels]
 
     def probes(self, edit: Edit) -> Sequence[str]:
         """Return the cases on which the edit shows its worth, the most telling first."""
         labels = self.influence.labels(edit)
-        concerned = [case_id for case_id, found in self.symptoms.items() if labels & found.keys()]
-        if not concerned:
+        if not labels or len(labels) > MAX_PROBES:
             return self.general
-        concerned.sort(
-            key=lambda case_id: (
-                -sum(count for label, count in self.symptoms[case_id].items() if label in labels)
-            )
-        )
-        return concerned[:PROBES_PER_REGION]
+        return self.concerned(edit)[:PROBES_PER_REGION]
 
     def rank(self, edit: Edit) -> float:
         """Return the edit's place in the queue; lower is earlier."""
         rank = self.localization.rank(edit)
         labels = self.influence.labels(edit)
+        if self.influence.regions and not labels:
+            return rank + SILENT_PENALTY
         if labels and not any(labels & found.keys() for found in self.symptoms.values()):
             return rank + IRRELEVANT_PENALTY
         return rank

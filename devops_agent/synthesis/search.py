@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from devops_agent.synthesis.edits.catalogue import propose_edits
+from aem.artifact import Bundle
+from devops_agent.synthesis.edits.catalogue import Catalogue
 from devops_agent.synthesis.edits.completion import guarded
 from devops_agent.synthesis.edits.site import Vocabulary
 from devops_agent.synthesis.errors import BudgetExhaustedError
@@ -39,6 +40,12 @@ MAX_COMBINED = 80
 """Gains of one sweep that are tried in combination, the largest first."""
 
 MAX_PARTIALS = 40
+FULL_CHECK_CASES = 64
+"""With so many dev cases at most, a gain is run on all of them at once; with more, on a sample,
+and on all only when it is about to be taken over."""
+
+SAMPLE_CASES = 12
+SAMPLE_GUARDS = 6
 CHECKED_CASES = 3
 """Cases on which a gain is checked beside other gains before all are run."""
 
@@ -50,12 +57,12 @@ MAX_PAIR_EDITS = 600
 
 @dataclass(frozen=True, kw_only=True)
 class Gain:
-    """An edit that lowers the loss of the whole.
+    """An edit that lowers the loss.
 
     Attributes:
         edits: one, or two that only help together.
-        scores: of all dev cases.
-        worth: how much loss it takes away, less what it adds elsewhere.
+        scores: of all dev cases, or of a sample.
+        worth: how much loss it takes away, less what it adds elsewhere; estimated from a sample.
     """
 
     edits: Sequence[Edit]
@@ -89,7 +96,7 @@ class Search:
             reserved_runs: runs to leave over for the selection at the end.
         """
         self._bench = bench
-        self._vocabulary = vocabulary
+        self._catalogue = Catalogue(vocabulary)
         self._reserved = reserved_runs
         self._seen: set[bytes] = set()
         self.partials: list[Partial] = []
@@ -98,9 +105,7 @@ class Search:
     def sweep(self, state: State, plan: ProbePlan) -> Sequence[Gain]:
         """Try single edits on the state, the likeliest first; return those that help."""
         self.partials = []
-        ranked = sorted(
-            propose_edits(state.program, self._vocabulary), key=plan.rank
-        )  # stable: the catalogue's order breaks ties
+        ranked = sorted(self._catalogue.edits(state.program), key=plan.rank)  # a stable sort
         limit = self._bench.runs + int(self._spendable() * SWEEP_SHARE)
         return self._try_all(state, plan, ((edit,) for edit in ranked), limit)
 
@@ -147,7 +152,7 @@ class Search:
             return None
         bundle = base.bundle.replace(files)
         scores: Scores | None = gain.scores
-        if chosen:
+        if chosen or len(gain.scores) < len(base.scores):
             scores = self._verified(base, current, gain, bundle)
         if scores is None:
             return None
@@ -158,18 +163,18 @@ class Search:
             history=[*base.history, *sequenced(edits)],
         )
 
-    def _verified(self, base: State, current: State, gain: Gain, bundle: object) -> Scores | None:
+    def _verified(self, base: State, current: State, gain: Gain, bundle: Bundle) -> Scores | None:
         by_help = sorted(
-            current.failing,
+            (case_id for case_id in current.failing if case_id in gain.scores),
             key=lambda case_id: gain.scores[case_id].loss - base.scores[case_id].loss,
         )
         checked = by_help[:CHECKED_CASES]
         if not checked:
             return None
-        scores = self._bench.run(bundle, checked)  # type: ignore[arg-type]
+        scores = self._bench.run(bundle, checked)
         if total_loss(scores) >= total_loss(current.scores, checked) - EPSILON:
             return None
-        return self._bench.improved(current.scores, bundle, checked)  # type: ignore[arg-type]
+        return self._bench.improved(current.scores, bundle, scores)
 
     def _try_all(
         self,
@@ -189,7 +194,7 @@ class Search:
             if gain is None:
                 continue
             gains.append(gain)
-            if total_loss(gain.scores) <= EPSILON:
+            if len(gain.scores) == len(state.scores) and total_loss(gain.scores) <= EPSILON:
                 if not self.repairs:
                     more = max(MIN_ALTERNATIVE_RUNS, int(self._bench.runs * ALTERNATIVES_SHARE))
                     limit = min(limit, self._bench.runs + more)
@@ -218,13 +223,38 @@ class Search:
         ]
         if not helped:
             return None
-        found = self._bench.improved(state.scores, bundle, probes)
-        if found is None:
-            gain = sum(state.scores[case_id].loss - scores[case_id].loss for case_id in helped)
-            self.partials.append(Partial(edit=edits[0], helped=helped, gain=gain))
+        gain = self._gain(state, plan, edits, bundle, scores)
+        if gain is None:
+            sum_helped = sum(
+                state.scores[case_id].loss - scores[case_id].loss for case_id in helped
+            )
+            self.partials.append(Partial(edit=edits[0], helped=helped, gain=sum_helped))
+        return gain
+
+    def _gain(
+        self,
+        state: State,
+        plan: ProbePlan,
+        edits: tuple[Edit, ...],
+        bundle: Bundle,
+        known: Scores,
+    ) -> Gain | None:
+        if len(state.scores) <= FULL_CHECK_CASES:
+            found = self._bench.improved(state.scores, bundle, known)
+            if found is None:
+                return None
+            worth = state.loss - total_loss(found) - harm(state.scores, found)
+            return Gain(edits=edits, scores=found, worth=worth)
+        concerned = plan.concerned(edits[0])
+        sample = [case_id for case_id in concerned if case_id not in known][:SAMPLE_CASES]
+        guards = self._bench.guards(state.scores)[:SAMPLE_GUARDS]
+        kept = self._bench.guarded(state.scores, bundle, guards)
+        if kept is None or not is_harmless(state.scores, known):
             return None
-        worth = state.loss - total_loss(found) - harm(state.scores, found)
-        return Gain(edits=edits, scores=found, worth=worth)
+        scores = {**known, **(self._bench.run(bundle, sample) if sample else {})}
+        less = total_loss(state.scores, list(scores)) - total_loss(scores)
+        worth = (less - harm(state.scores, scores)) * len(concerned) / len(scores)
+        return Gain(edits=edits, scores=scores, worth=worth) if worth > EPSILON else None
 
     def _is_new(self, state: State, edits: tuple[Edit, ...]) -> bool:
         keys = [state.program.variant_key(edit) for edit in edits]
@@ -240,11 +270,7 @@ class Search:
         self, state: State, plan: ProbePlan, partials: Sequence[Partial]
     ) -> Iterator[tuple[Edit, ...]]:
         """Pair partial repairs, then the likeliest edits, with the commonest edits elsewhere."""
-        seconds = [
-            edit
-            for edit in propose_edits(state.program, self._vocabulary)
-            if edit.cost <= PAIR_COST
-        ]
+        seconds = [edit for edit in self._catalogue.edits(state.program) if edit.cost <= PAIR_COST]
         seconds.sort(key=plan.rank)
         seconds = seconds[:MAX_PAIR_EDITS]
         firsts = [partial.edit for partial in partials]

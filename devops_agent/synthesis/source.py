@@ -5,7 +5,9 @@ The tree's columns count UTF-8 bytes, therefore all offsets here are byte offset
 
 import ast
 import hashlib
+import re
 import warnings
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -57,6 +59,7 @@ class Edit:
         cost: how unusual the fault is that it would mend; 1.0 is the commonest.
         line: the line that it is about.
         function: qualified name of the function around it; "" at module level.
+        pattern: the regular expression that it makes, which must compile; None when it makes none.
     """
 
     path: str
@@ -67,6 +70,7 @@ class Edit:
     cost: float
     line: int
     function: str
+    pattern: str | None = None
 
     @property
     def growth_bytes(self) -> int:
@@ -123,6 +127,10 @@ class Module:
         start = self.line_starts[statement.lineno - 1]
         return self.data[start : start + statement.col_offset].decode()
 
+    def line_of(self, offset: int) -> int:
+        """Return the line of a byte; the first is 1."""
+        return bisect_right(self.line_starts, offset)
+
     def unit_of(self, edit: Edit) -> int | None:
         """Return the index of the top-level statement around an edit; None between two."""
         for index, (start, end) in enumerate(self.unit_spans):
@@ -169,6 +177,17 @@ def parse_tree(data: bytes) -> ast.Module | None:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     return tree
+
+
+def compiles_pattern(pattern: str) -> bool:
+    """Whether a text is a valid regular expression."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # possible nested sets and the like
+            re.compile(pattern)
+    except (re.error, RecursionError, OverflowError, ValueError):
+        return False
+    return True
 
 
 @lru_cache(maxsize=4096)
@@ -226,6 +245,8 @@ class Program:
         Only the top-level statement around the edit is parsed, which is what makes this cheap.
         None when the variant would not compile.
         """
+        if edit.pattern is not None and not compiles_pattern(edit.pattern):
+            return None
         module = self.modules[edit.path]
         unit = module.unit_of(edit)
         start, end = (0, len(module.data)) if unit is None else module.unit_spans[unit]

@@ -157,39 +157,57 @@ class Workbench:
             changes[path] = data
         return self.context.bundle.replace(changes)
 
-    def improved(self, before: Scores, bundle: Bundle, probes: Sequence[str]) -> Scores | None:
-        """Run a variant on all cases, or until it can be no improvement any more.
+    def guards(self, scores: Scores) -> list[str]:
+        """Return the hard cases without loss, those first that have refused the most variants."""
+        ids = [
+            case_id for case_id, score in scores.items() if score.hard and score.loss <= EPSILON
+        ]
+        return sorted(ids, key=lambda case_id: -self._kills[case_id])
 
-        Probes come first, then hard cases without loss, of which none may fail, then the rest.
-        None when the variant is no improvement.
+    def guarded(self, before: Scores, bundle: Bundle, case_ids: Sequence[str]) -> Scores | None:
+        """Run hard cases without loss; None when the variant fails one.
 
         Raises:
             BudgetExhaustedError: the evaluator's budget ended.
         """
-        total = total_loss(before)
-        scores = dict(self.run(bundle, probes))
-        if not is_harmless(before, scores):
+        found = self.run(bundle, case_ids, stop_above=EPSILON) if case_ids else {}
+        if is_harmless(before, found):
+            return found
+        self._kills.update(case_id for case_id in found if found[case_id].loss > EPSILON)
+        return None
+
+    def improved(self, before: Scores, bundle: Bundle, known: Scores) -> Scores | None:
+        """Run a variant on all cases, or until it can be no improvement any more.
+
+        Hard cases without loss come first, of which none may fail.
+
+        Args:
+            before: scores of all cases that are to be improved on.
+            bundle: the variant.
+            known: what the variant has scored already.
+
+        Returns:
+            The scores of all cases; None when the variant is no improvement.
+
+        Raises:
+            BudgetExhaustedError: the evaluator's budget ended.
+        """
+        if not is_harmless(before, known):
             return None
-        guarded = [
-            case_id
-            for case_id in self.case_ids
-            if case_id not in scores and before[case_id].hard and before[case_id].loss <= EPSILON
-        ]
-        guarded.sort(key=lambda case_id: -self._kills[case_id])
-        if guarded:
-            found = self.run(bundle, guarded, stop_above=EPSILON)
-            scores.update(found)
-            if not is_harmless(before, scores):
-                self._kills.update(case_id for case_id in found if found[case_id].loss > EPSILON)
-                return None
+        scores = dict(known)
+        guards = [case_id for case_id in self.guards(before) if case_id not in scores]
+        found = self.guarded(before, bundle, guards)
+        if found is None:
+            return None
+        scores.update(found)
         rest = [case_id for case_id in self.case_ids if case_id not in scores]
         rest.sort(key=lambda case_id: before[case_id].loss <= EPSILON)
+        allowed = total_loss(before) - total_loss(scores) - EPSILON
+        if allowed < 0:
+            return None
         if rest:
-            allowed = total - total_loss(scores) - EPSILON
-            if allowed < 0:
-                return None
             scores.update(self.run(bundle, rest, stop_above=allowed))
-        if len(scores) < len(self.case_ids) or total_loss(scores) >= total - EPSILON:
+        if len(scores) < len(self.case_ids) or total_loss(scores) >= total_loss(before) - EPSILON:
             return None
         ordered = {case_id: scores[case_id] for case_id in self.case_ids}
         return ordered if is_harmless(before, ordered) else None

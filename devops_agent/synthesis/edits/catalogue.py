@@ -16,7 +16,7 @@ from devops_agent.synthesis.edits import (
     subscripts,
 )
 from devops_agent.synthesis.edits.site import Site, Vocabulary, sites
-from devops_agent.synthesis.source import Edit, Program
+from devops_agent.synthesis.source import Edit, Module, Program
 
 FAMILIES: Sequence[Callable[[Site], Iterator[Edit]]] = (
     operators.propose,
@@ -33,13 +33,26 @@ FAMILIES: Sequence[Callable[[Site], Iterator[Edit]]] = (
 )
 
 
-def propose_edits(program: Program, vocabulary: Vocabulary) -> Iterator[Edit]:
-    """Propose every edit that the families know, each once, in a fixed order."""
-    seen: set[tuple[str, int, int, str]] = set()
-    for module in program.modules.values():
-        for site in sites(module, vocabulary):
+class Catalogue:
+    """Proposes edits of a program; modules that stay as they were are not read again."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        """Keep what edits may use of the dev cases."""
+        self._vocabulary = vocabulary
+        self._known: dict[Module, Sequence[Edit]] = {}
+
+    def edits(self, program: Program) -> Sequence[Edit]:
+        """Return every edit that the families know, each once, in a fixed order."""
+        self._known = {
+            module: self._known.get(module) or self._propose(module)
+            for module in program.modules.values()
+        }
+        return [edit for edits in self._known.values() for edit in edits]
+
+    def _propose(self, module: Module) -> Sequence[Edit]:
+        found: dict[tuple[str, int, int, str], Edit] = {}
+        for site in sites(module, self._vocabulary):
             for family in FAMILIES:
                 for edit in family(site):
-                    if edit.key() not in seen:
-                        seen.add(edit.key())
-                        yield edit
+                    found.setdefault(edit.key(), edit)
+        return list(found.values())

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from devops_agent.synthesis.edits.site import Site, numeric
-from devops_agent.synthesis.source import Edit
+from devops_agent.synthesis.source import Edit, is_atomic
 
 _COMPARISONS = {
     "<": {"<=": 1.0, ">": 1.2, ">=": 1.5, "==": 2.0, "!=": 2.0},
@@ -107,10 +107,8 @@ def _comparison(site: Site, node: ast.Compare) -> Iterator[Edit]:
     for left, right in zip(operands, operands[1:], strict=False):
         yield from _swapped_token(site, left, right, _TOKEN, _COMPARISONS, "comparison operator")
     if len(operands) == 2:  # noqa: PLR2004 - a plain comparison
-        left_text, right_text = map(site.module.text, operands)
-        operator = site.module.data[slice(*site.module.between(*operands))].decode()
         if not isinstance(node.ops[0], ast.Eq | ast.NotEq):
-            swapped = f"{right_text}{operator}{left_text}"
+            swapped = _swapped(site, operands[0], operands[1])
             yield site.replace(node, swapped, "swapped operands", 2.0)
     else:
         for index in range(len(operands)):
@@ -152,8 +150,7 @@ def _arithmetic(site: Site, node: ast.BinOp) -> Iterator[Edit]:
     left, right = site.module.text(node.left), site.module.text(node.right)
     yield site.replace(node, left, "dropped operand", 1.5)
     yield site.replace(node, right, "dropped operand", 1.5)
-    operator = site.module.data[slice(*site.module.between(node.left, node.right))].decode()
-    swapped = f"{right}{operator}{left}"
+    swapped = _swapped(site, node.left, node.right)
     yield site.replace(node, swapped, "swapped operands", 1.4)
     if isinstance(node.op, ast.Add | ast.Sub) and numeric(site.kind(node)):
         yield site.replace(node, f"abs({site.module.text(node)})", "wrapped call", 1.8)
@@ -161,20 +158,31 @@ def _arithmetic(site: Site, node: ast.BinOp) -> Iterator[Edit]:
 
 def _grouping(site: Site, node: ast.BinOp) -> Iterator[Edit]:
     """Move parentheses: ``a + b * c`` against ``(a + b) * c``."""
-    text = site.module.text
-    outer = _operator(site, node)
+    outer = _operator(site, node.left, node.right)
     if isinstance(node.right, ast.BinOp):
-        inner = _operator(site, node.right)
-        first, second, third = text(node.left), text(node.right.left), text(node.right.right)
+        inner = _operator(site, node.right.left, node.right.right)
+        parts = (node.left, node.right.left, node.right.right)
+        first, second, third = (_enclosed(site, part) for part in parts)
         regrouped = f"({first} {outer} {second}) {inner} {third}"
         yield site.replace(node, regrouped, "grouping", 1.8)
     if isinstance(node.left, ast.BinOp):
-        inner = _operator(site, node.left)
-        first, second, third = text(node.left.left), text(node.left.right), text(node.right)
+        inner = _operator(site, node.left.left, node.left.right)
+        parts = (node.left.left, node.left.right, node.right)
+        first, second, third = (_enclosed(site, part) for part in parts)
         regrouped = f"{first} {inner} ({second} {outer} {third})"
         yield site.replace(node, regrouped, "grouping", 1.8)
 
 
-def _operator(site: Site, node: ast.BinOp) -> str:
-    found = _TOKEN.search(site.module.data[slice(*site.module.between(node.left, node.right))])
+def _operator(site: Site, left: ast.expr, right: ast.expr) -> str:
+    found = _TOKEN.search(site.module.data[slice(*site.module.between(left, right))])
     return found.group().decode() if found else "+"
+
+
+def _swapped(site: Site, left: ast.expr, right: ast.expr) -> str:
+    operands = [_enclosed(site, operand) for operand in (right, left)]
+    return f" {_operator(site, left, right)} ".join(operands)
+
+
+def _enclosed(site: Site, node: ast.expr) -> str:
+    text = site.module.text(node)
+    return text if is_atomic(text) else f"({text})"

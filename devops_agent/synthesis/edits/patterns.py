@@ -1,14 +1,15 @@
 """Regular expressions as tokens with positions, and shapes generalized from sample strings.
 
 The standard library's own parser keeps no positions; edits need them, so that the rest of a
-pattern stays as its author wrote it. Every edited pattern is compiled before it is proposed.
+pattern stays as its author wrote it.
 """
 
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+
+from devops_agent.synthesis.source import compiles_pattern
 
 MAX_PATTERN_CHARACTERS = 1_000
 """Longer patterns are left alone: their edits would fill the budget."""
@@ -48,7 +49,7 @@ class Token:
 
 def tokenize_pattern(pattern: str) -> Sequence[Token] | None:
     """Split a pattern; None when it is too long or not understood."""
-    if len(pattern) > MAX_PATTERN_CHARACTERS or not compiles(pattern):
+    if len(pattern) > MAX_PATTERN_CHARACTERS or not compiles_pattern(pattern):
         return None
     tokens: list[Token] = []
     position = depth = 0
@@ -96,17 +97,6 @@ def _class_end(pattern: str, position: int) -> int:
     while end < len(pattern) and pattern[end] != "]":
         end += 2 if pattern[end] == "\\" else 1
     return end + 1
-
-
-def compiles(pattern: str) -> bool:
-    """Whether the pattern is a valid regular expression."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # possible nested sets and the like
-            re.compile(pattern)
-    except (re.error, RecursionError, OverflowError, ValueError):
-        return False
-    return True
 
 
 def class_items(text: str) -> Sequence[str]:

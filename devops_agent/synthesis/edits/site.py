@@ -203,9 +203,17 @@ class Site:
         return self.splice(start, end, text, family, cost, line=node.lineno)  # type: ignore[attr-defined]
 
     def splice(
-        self, start: int, end: int, text: str, family: str, cost: float, *, line: int
+        self,
+        start: int,
+        end: int,
+        text: str,
+        family: str,
+        cost: float,
+        *,
+        line: int,
+        pattern: str | None = None,
     ) -> Edit:
-        """Put a text in the place of a byte range."""
+        """Put a text in the place of a byte range; `pattern` as in `Edit`."""
         return Edit(
             path=self.module.path,
             start=start,
@@ -215,6 +223,7 @@ class Site:
             cost=cost,
             line=line,
             function=self.function,
+            pattern=pattern,
         )
 
     def begins_line(self, statement: ast.stmt) -> bool:
