@@ -2,6 +2,7 @@
 
 import logging
 import re
+import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -134,6 +135,8 @@ class Artifact:
         self._refusal: SdkError | None = None
         self._judged_generation = -1
         self._is_stale = True
+        self._swapping = threading.Lock()
+        self._is_closed = False
 
     def __enter__(self) -> Self:
         """Start the handle."""
@@ -214,7 +217,9 @@ class Artifact:
     def close(self) -> None:
         """Stop following and let the version go after its last call; again, does nothing."""
         self._follower.stop()
-        live, self._live = self._live, None
+        with self._swapping:
+            self._is_closed = True
+            live, self._live = self._live, None
         if live is not None:
             live.retire()
 
@@ -294,7 +299,12 @@ class Artifact:
         return LiveVersion(release, runtime)
 
     def _swap(self, live: LiveVersion) -> None:
-        old, self._live = self._live, live
+        """Let later calls run on this version; calls in flight finish on theirs."""
+        with self._swapping:
+            # An update may still be loading when the handle is closed.
+            old = live if self._is_closed else self._live
+            if not self._is_closed:
+                self._live = live
         _log.info("%s: now running %s", self._name, live.digest)
         if old is not None:
             old.retire()
