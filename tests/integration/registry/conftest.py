@@ -8,9 +8,9 @@ from tests.fakes.registry import RegistryHouse, create_schema
 
 
 @pytest.fixture
-def house(empty_database: Database, tmp_path: Path) -> RegistryHouse:
-    create_schema(empty_database)
-    return RegistryHouse(empty_database, tmp_path)
+def house(bare_database: Database, tmp_path: Path) -> RegistryHouse:
+    create_schema(bare_database)
+    return RegistryHouse(bare_database, tmp_path)
 
 
 @pytest.fixture
