@@ -11,12 +11,12 @@ from tests.fakes.clock import FakeClock
 
 
 @pytest.fixture
-def database(empty_database: Database) -> Database:
-    metadata.create_all(empty_database.engine)
-    with empty_database.transaction() as session:
-        for statement in statements(empty_database.engine.dialect.name):
+def database(bare_database: Database) -> Database:
+    with bare_database.transaction() as session:
+        metadata.create_all(session.connection())
+        for statement in statements(bare_database.engine.dialect.name):
             session.execute(text(statement))
-    return empty_database
+    return bare_database
 
 
 @pytest.fixture

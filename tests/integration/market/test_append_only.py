@@ -28,9 +28,10 @@ def one_row_each(database: Database, market: Market) -> None:
         market.list_version(session, artifact="a/b", digest="sha256:0", making_cost_utok=1)
 
 
-def execute(database: Database, statement: str) -> None:
+def execute(database: Database, *commands: str) -> None:
     with database.transaction() as session:
-        session.execute(text(statement))
+        for command in commands:
+            session.execute(text(command))
 
 
 def test_every_table_that_must_not_change_is_guarded(database: Database) -> None:
@@ -50,20 +51,20 @@ def test_rows_are_neither_updated_nor_deleted(database: Database, table: str) ->
 @pytest.mark.parametrize("table", TABLES)
 def test_rows_are_not_replaced_or_truncated(database: Database, table: str) -> None:
     if database.is_sqlite:
-        execute(database, "PRAGMA recursive_triggers=OFF")  # as other programs have it
-        statement = f"REPLACE INTO {table} SELECT * FROM {table}"  # noqa: S608 - as above
+        change = [
+            "PRAGMA recursive_triggers=OFF",  # as other programs have it
+            f"REPLACE INTO {table} SELECT * FROM {table}",  # noqa: S608 - as above
+        ]
     else:
-        statement = f"TRUNCATE {table}"
+        change = [f"TRUNCATE {table}"]
     with pytest.raises(DatabaseError, match=f"{table} is append-only"):
-        execute(database, statement)
+        execute(database, *change)
 
 
 def test_the_triggers_can_be_removed_and_made_again(database: Database) -> None:
     dialect_name = database.engine.dialect.name
-    for statement in removal(dialect_name):
-        execute(database, statement)
+    execute(database, *removal(dialect_name))
     execute(database, "UPDATE market_ticks SET table_version = 2")
-    for statement in statements(dialect_name):
-        execute(database, statement)
+    execute(database, *statements(dialect_name))
     with pytest.raises(DBAPIError, match="append-only"):
         execute(database, "DELETE FROM market_ticks")

@@ -93,6 +93,15 @@ def test_a_holder_whose_lease_ran_out_gets_a_new_one(
     assert active_over_next_tick(database, market, clock) == 2  # the gap between is not counted
 
 
+def test_a_lease_is_over_at_the_instant_that_it_ends(
+    database: Database, market: Market, clock: FakeClock
+) -> None:
+    first = acquire(database, market, ttl_s=10)
+    clock.advance(seconds=10)
+    second = acquire(database, market, ttl_s=10)
+    assert (second.term, second.acquired_at) == (2, first.ends_at)
+
+
 def test_holders_and_resources_do_not_mix(database: Database, market: Market) -> None:
     ids = {
         acquire(database, market).id,

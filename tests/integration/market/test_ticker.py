@@ -2,28 +2,21 @@
 
 import logging
 import threading
-import time
-from collections.abc import Sequence
 
 import pytest
+from sqlalchemy.orm import Session
 
 from core.database import Database
-from core.events import Event, EventLog
+from core.events import EventLog
 from market import PRICES_TOPIC, Market, MarketSettings, PriceVector, Ticker
 from tests.fakes.clock import FakeClock
 from tests.fakes.waiting import wait_for_events
 
 PATIENCE_S = 10.0
-PAUSE_S = 0.02
 
 
-def wait(events: EventLog, *, after: int, timeout_s: float = PATIENCE_S) -> Sequence[Event]:
-    deadline_s = time.monotonic() + timeout_s
-    while not (found := events.read(PRICES_TOPIC, after=after)):
-        if time.monotonic() > deadline_s:
-            break
-        time.sleep(PAUSE_S)
-    return found
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "price-ticker"]
 
 
 def test_the_ticker_publishes_a_tick_per_interval(
@@ -32,6 +25,7 @@ def test_the_ticker_publishes_a_tick_per_interval(
     ticker = Ticker(database=database, market=market, clock=clock)
     ticker.start()
     ticker.start()  # a second start changes nothing
+    assert threads() == ["price-ticker"]
     try:
         for sequence in (1, 2, 3):
             found = wait_for_events(events, PRICES_TOPIC, after=sequence - 1, timeout_s=PATIENCE_S)
@@ -48,7 +42,7 @@ def test_a_stopped_ticker_ticks_no_more_until_it_is_started_again(
     ticker.start()
     assert wait_for_events(events, PRICES_TOPIC, after=0, timeout_s=PATIENCE_S)
     ticker.stop()
-    assert "price-ticker" not in [thread.name for thread in threading.enumerate()]
+    assert threads() == []
     clock.advance(seconds=60)
     assert not wait_for_events(events, PRICES_TOPIC, after=1, timeout_s=0.5)
     ticker.start()
@@ -61,11 +55,11 @@ class FailingMarket(Market):
 
     failures = 0
 
-    def current(self, session: object) -> PriceVector:
+    def current(self, session: Session) -> PriceVector:
         if self.failures == 0:
             self.failures += 1
             raise OSError("the database is away")
-        return super().current(session)  # type: ignore[arg-type]
+        return super().current(session)
 
 
 def test_the_ticker_outlives_a_failure(

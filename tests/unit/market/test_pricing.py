@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.money import ExchangeRate
@@ -260,10 +260,11 @@ def test_charge_in_congestion_burns_the_base_and_leaves_a_premium() -> None:
 
 def test_charge_of_a_trifle_is_lifted_to_the_burn() -> None:
     vector = first_vector(table(base_price_pusd=1), at=START)
-    made = charge(vector, resource="sandbox-second", quantity_milliunits=1, exchange_rate=RATE)
-    assert made.cost_nusd == 1  # 1e-6 nano-dollars, rounded up
-    assert made.burn_utok == 1
-    assert made.charge_utok == 1
+    rich = ExchangeRate(utok_per_usd=1_000 * RATE.utok_per_usd)  # a nano-dollar is 1,000 utok
+    made = charge(vector, resource="sandbox-second", quantity_milliunits=1, exchange_rate=rich)
+    assert made.cost_nusd == 1  # of exactly 0.000001 nano-dollars
+    assert made.burn_utok == 1_000
+    assert made.charge_utok == 1_000  # of exactly 0.001
 
 
 @given(
@@ -273,6 +274,7 @@ def test_charge_of_a_trifle_is_lifted_to_the_burn() -> None:
     more=st.integers(0, 10**9),
     utok_per_usd=st.integers(1, 10**12),
 )
+@example(base=7, active=Fraction(0), quantity=1, more=1, utok_per_usd=10**12)
 def test_charge_covers_burn_and_burn_covers_cost(
     base: int, active: Fraction, quantity: int, more: int, utok_per_usd: int
 ) -> None:
