@@ -1,9 +1,9 @@
 """The composition root: builds every part of the service from its settings, once."""
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 from aem.proof import KeyPurpose, TrustRoot
 from api.idempotency import Mutations
@@ -17,7 +17,7 @@ from core.database import Database, make_engine
 from core.events import EventLog
 from core.money import UTOK_PER_TOKEN
 from core.principals import Role
-from core.signing import KeyFileSigner
+from core.signing import KeyFileSigner, Signer
 from devops_agent import (
     WORKFLOW,
     CandidateSearch,
@@ -42,8 +42,6 @@ from sandbox import Sandbox, select_sandbox
 
 LOG_ORIGIN = "aem-ledger"
 """Name of the ledger's log in its checkpoints."""
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,15 +81,42 @@ def build_service(
     settings: Settings,
     *,
     clock: Clock | None = None,
-    make_sandbox: Callable[[str], Sandbox] = select_sandbox,
+    sandbox: Sandbox | None = None,
 ) -> Service:
-    """Make the data folder, the keys and the schema where they are missing, and all parts."""
+    """Make the data folder, the keys and the schema where they are missing, and all parts.
+
+    Args:
+        settings: of this process.
+        clock: the machine's, unless another one is given.
+        sandbox: what the settings choose, unless one is given.
+
+    Raises:
+        SandboxUnavailableError: no sandbox works here.
+        SigningKeyError: a signing key is damaged.
+    """
     clock = clock or SystemClock()
     settings.data_folder.mkdir(parents=True, exist_ok=True)
     signer = KeyFileSigner(settings.keys_folder)
     signer.create_missing()
     database = Database(make_engine(settings.url))
     migrate(database)
+    sandbox = sandbox or select_sandbox(settings.sandbox, clock=clock).sandbox
+    parts = _build_parts(settings, clock, database, signer, sandbox)
+    return Service(
+        parts=parts,
+        first_key=_first_key(database, parts.keys),
+        sandbox=sandbox,
+        ticker=Ticker(database=database, market=parts.market, clock=clock),
+        sealer=Sealer(
+            database=database, ledger=parts.ledger, interval_s=settings.checkpoint_interval_s
+        ),
+    )
+
+
+def _build_parts(
+    settings: Settings, clock: Clock, database: Database, signer: Signer, sandbox: Sandbox
+) -> Parts:
+    terms = _terms(settings)
     events = EventLog(database, clock)
     market = Market(clock=clock, settings=_market_settings(settings), events=events)
     ledger = Ledger(clock=clock, signer=signer, origin=LOG_ORIGIN)
@@ -99,8 +124,6 @@ def build_service(
     registry = Registry(clock=clock, signer=signer, events=events)
     projection = GitProjection(settings.repositories_folder, database)
     gold = GoldService(clock)
-    terms = _terms(settings)
-    sandbox = make_sandbox(settings.sandbox)
     metering = OrderMetering(
         clock=clock,
         market=market,
@@ -110,48 +133,50 @@ def build_service(
         terms=terms,
     )
     record = OrderRecord(clock, events)
-    durable = DurableWork(database, clock)
     repair = RepairSynthesizer()
     synthesizers: Mapping[str, Synthesizer] = {repair.name: repair}
-    durable.register(
-        WORKFLOW,
-        OrderWorkflow(
-            record=record,
-            work=MeteredWork(database=database, clock=clock, metering=metering, terms=terms),
-            search=CandidateSearch(
-                database=database,
-                events=events,
-                gold=gold,
-                sandbox=sandbox,
-                synthesizers=synthesizers,
-                terms=terms,
-            ),
-            validation=Validation(
-                database=database,
-                gold=gold,
-                judge=Judge(),
-                registry=registry,
-                sandbox=sandbox,
-                terms=terms,
-            ),
-            publication=Publication(
-                record=record,
-                registry=registry,
-                projection=projection,
-                market=market,
-                gold=gold,
-            ),
-            settlement=Settlement(record=record, metering=metering, terms=terms),
+    durable = DurableWork(database, clock)
+    workflow = OrderWorkflow(
+        record=record,
+        work=MeteredWork(database=database, clock=clock, metering=metering, terms=terms),
+        search=CandidateSearch(
+            database=database,
+            events=events,
+            gold=gold,
+            sandbox=sandbox,
+            synthesizers=synthesizers,
+            terms=terms,
         ),
+        validation=Validation(
+            database=database,
+            gold=gold,
+            judge=Judge(),
+            registry=registry,
+            sandbox=sandbox,
+            terms=terms,
+        ),
+        publication=Publication(
+            record=record, registry=registry, projection=projection, market=market, gold=gold
+        ),
+        settlement=Settlement(record=record, metering=metering, terms=terms),
+    )
+    durable.register(WORKFLOW, workflow)
+    orders = Orders(
+        clock=clock,
+        record=record,
+        metering=metering,
+        gold=gold,
+        durable=durable,
+        synthesizers=synthesizers,
+        terms=terms,
     )
     trust = TrustRoot(keys=tuple(signer.public_keys()))
-    keys = ApiKeys(clock)
-    parts = Parts(
+    return Parts(
         database=database,
         clock=clock,
         events=events,
-        trust=trust.sign(lambda message: signer.sign(KeyPurpose.ROOT, message)),
-        keys=keys,
+        trust=trust.sign(partial(signer.sign, KeyPurpose.ROOT)),
+        keys=ApiKeys(clock),
         mutations=Mutations(database, clock),
         ledger=ledger,
         budgets=budgets,
@@ -160,24 +185,9 @@ def build_service(
         gold=gold,
         registry=registry,
         projection=projection,
-        orders=Orders(
-            clock=clock,
-            record=record,
-            metering=metering,
-            gold=gold,
-            durable=durable,
-            synthesizers=synthesizers,
-            terms=terms,
-        ),
+        orders=orders,
         terms=terms,
         durable=durable,
-    )
-    return Service(
-        parts=parts,
-        first_key=_first_key(database, keys),
-        sandbox=sandbox,
-        ticker=Ticker(database=database, market=market, clock=clock),
-        sealer=Sealer(database=database, ledger=ledger, interval_s=settings.checkpoint_interval_s),
     )
 
 

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -29,7 +30,7 @@ class Settings(BaseSettings):
     database_url: str = ""
     host: str = "127.0.0.1"
     port: int = Field(default=DEFAULT_PORT, ge=0, le=65535)
-    sandbox: str = Field(default="auto", pattern="^(auto|docker|bubblewrap)$")
+    sandbox: Literal["auto", "docker", "bubblewrap"] = "auto"
     threshold_tokens: Decimal = Field(default=Decimal(100), ge=0)
     fee_tokens: Decimal = Field(default=Decimal(5), ge=0)
     synthesis_session_s: int = Field(default=240, ge=1, le=3600)

@@ -29,7 +29,7 @@ class PromoteBody(BaseModel):
     digest: str
     reason: str
     expected_generation: int = Field(ge=0)
-    expected_digest: str | None
+    expected_digest: str | None = None
 
 
 class RollbackBody(BaseModel):

@@ -140,13 +140,35 @@ class Client:
         """List accounts with their balances, a page at a time."""
         return self._object("/api/v1/ledger/accounts", cursor=cursor, limit=limit)
 
-    def transfers(self, *, cursor: str | None = None, limit: int | None = None) -> Json:
-        """List transfers, a page at a time."""
-        return self._object("/api/v1/ledger/transfers", cursor=cursor, limit=limit)
+    def transfers(
+        self,
+        *,
+        account: str | None = None,
+        reference: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+    ) -> Json:
+        """List transfers, of one account or order or all, a page at a time."""
+        return self._object(
+            "/api/v1/ledger/transfers",
+            account=account,
+            reference=reference,
+            cursor=cursor,
+            limit=limit,
+        )
 
-    def usage(self, *, cursor: str | None = None, limit: int | None = None) -> Json:
-        """List usage records, a page at a time."""
-        return self._object("/api/v1/ledger/usage", cursor=cursor, limit=limit)
+    def usage(
+        self,
+        *,
+        owner: str | None = None,
+        reference: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+    ) -> Json:
+        """List usage records, of one agent or order or all, a page at a time."""
+        return self._object(
+            "/api/v1/ledger/usage", owner=owner, reference=reference, cursor=cursor, limit=limit
+        )
 
     def verify_audit(self) -> Json:
         """Let the service verify its own ledger and return what it found."""
@@ -205,6 +227,10 @@ class Client:
         """List a channel's moves."""
         return self._object(f"{_channel_path(artifact, channel)}/history")
 
+    def deployments(self, artifact: str, channel: str) -> Json:
+        """List the newest acknowledgement of each agent that follows a channel."""
+        return self._object(f"{_channel_path(artifact, channel)}/deployments")
+
     def promote(
         self,
         artifact: str,
@@ -212,10 +238,13 @@ class Client:
         *,
         digest: str,
         reason: str,
-        expected_generation: int | None = None,
-        expected_digest: str | None = None,
+        expected_generation: int,
+        expected_digest: str | None,
     ) -> Json:
-        """Move a channel to a version, if its head is still the expected one."""
+        """Move a channel to a version, if its head is still the expected one.
+
+        An empty channel has generation 0 and no digest.
+        """
         return self._post(
             f"{_channel_path(artifact, channel)}/promote",
             digest=digest,
@@ -231,16 +260,10 @@ class Client:
         *,
         reason: str,
         digest: str | None = None,
-        expected_generation: int | None = None,
-        expected_digest: str | None = None,
     ) -> Json:
         """Move a channel back to its previous version, or to the one given."""
         return self._post(
-            f"{_channel_path(artifact, channel)}/rollback",
-            digest=digest,
-            reason=reason,
-            expected_generation=expected_generation,
-            expected_digest=expected_digest,
+            f"{_channel_path(artifact, channel)}/rollback", digest=digest, reason=reason
         )
 
     def acknowledge(
@@ -280,7 +303,7 @@ class Client:
         traces: bytes,
         max_price_utok: int,
         channel: str = "production",
-        deploy: str = "deploy",
+        deployment: str = "deploy",
         synthesizer: str = "repair",
         metrics: Mapping[str, float] | None = None,
         candidate: Bundle | None = None,
@@ -294,17 +317,18 @@ class Client:
             traces: JSON lines of what the artifact did.
             max_price_utok: what the order may cost at most.
             channel: whose head is the incumbent.
-            deploy: ``deploy`` promotes a version that passes, ``propose`` only publishes it.
+            deployment: ``deploy`` promotes a version that passes, ``propose`` only publishes it.
             synthesizer: who makes candidates.
             metrics: named numbers beside those that are computed from the traces.
             candidate: one made elsewhere, instead of a synthesizer's.
             idempotency_key: fixed by a caller that may have to submit again after its own crash.
         """
         order = {
+            "artifact": bundle.manifest.name,
             "gold": gold,
             "max_price_utok": max_price_utok,
             "channel": channel,
-            "deploy": deploy,
+            "deployment": deployment,
             "synthesizer": synthesizer,
             "metrics": dict(metrics or {}),
         }

@@ -23,6 +23,7 @@ from aem.handle.errors import (
     UnsupportedKindError,
     WrongPointerError,
 )
+from aem.handle.in_process import InProcessRuntime
 
 __all__ = [
     "Answer",
@@ -34,6 +35,7 @@ __all__ = [
     "DigestMismatchError",
     "HandleError",
     "HandleStatus",
+    "InProcessRuntime",
     "InputRefusedError",
     "LoadFailedError",
     "LowerGenerationError",

@@ -97,17 +97,27 @@ CALLS: list[tuple[Callable[[Client], object], str, str, Any]] = [
     ),
     (
         lambda c: c.promote(
-            "acme/echo", "production", digest=DIGEST, reason="good", expected_generation=3
+            "acme/echo",
+            "production",
+            digest=DIGEST,
+            reason="good",
+            expected_generation=3,
+            expected_digest=DIGEST,
         ),
         "POST",
         "/api/v1/artifacts/acme/echo/channels/production/promote",
-        {"digest": DIGEST, "reason": "good", "expected_generation": 3},
+        {
+            "digest": DIGEST,
+            "reason": "good",
+            "expected_generation": 3,
+            "expected_digest": DIGEST,
+        },
     ),
     (
-        lambda c: c.rollback("acme/echo", "production", reason="bad", expected_digest=DIGEST),
+        lambda c: c.rollback("acme/echo", "production", reason="bad", digest=DIGEST),
         "POST",
         "/api/v1/artifacts/acme/echo/channels/production/rollback",
-        {"reason": "bad", "expected_digest": DIGEST},
+        {"reason": "bad", "digest": DIGEST},
     ),
     (
         lambda c: c.acknowledge(
@@ -197,10 +207,11 @@ def test_an_order_is_sent_as_a_form_with_files() -> None:
     names = [part.split(b'name="')[1].split(b'"')[0] for part in parts[1:-1]]
     assert names == [b"order", b"artifact", b"traces", b"candidate"]
     assert json.loads(parts[1].split(b"\r\n\r\n")[1]) == {
+        "artifact": "acme/echo",
         "gold": DIGEST,
         "max_price_utok": 50,
         "channel": "production",
-        "deploy": "deploy",
+        "deployment": "deploy",
         "synthesizer": "repair",
         "metrics": {"error_rate": 0.5},
     }
