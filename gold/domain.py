@@ -145,11 +145,6 @@ class GoldCase:
     twin: str | None = None
     benign: bool = False
 
-    @property
-    def hard(self) -> bool:
-        """Whether one failure rejects the candidate."""
-        return self.type in HARD_TYPES
-
     def to_json(self) -> dict[str, Any]:
         """Return the case as the format writes it, without members that say nothing."""
         members: dict[str, Any] = {

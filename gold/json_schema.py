@@ -4,7 +4,6 @@ from typing import Any
 
 import jsonschema
 import jsonschema_rs
-from referencing import Registry
 
 from gold.limits import MAX_SCHEMA_LEVELS
 
@@ -51,11 +50,6 @@ class OutputSchema:
             pointer = "".join(f"/{step}" for step in error.instance_path)
             return f"{pointer or '/'}: {error.message}"[:_MAX_SHOWN_CHARACTERS]
         return None
-
-
-def reference_validator(schema: Schema) -> jsonschema.Draft202012Validator:
-    """Return the reference implementation's validator, with an empty registry: no fetching."""
-    return jsonschema.Draft202012Validator(schema, registry=Registry())
 
 
 def formats(schema: Any) -> list[str]:

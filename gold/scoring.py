@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gold.dataset import CaseKey, GoldDataset
-from gold.domain import AXIS_OF_TYPE, Axis, CaseOutcome, CaseType, Counts, GoldCase, OutcomeStatus
+from gold.domain import (
+    AXIS_OF_TYPE,
+    HARD_TYPES,
+    Axis,
+    CaseOutcome,
+    CaseType,
+    Counts,
+    GoldCase,
+    OutcomeStatus,
+)
 from gold.entities import bag_of, count_matches, read_entities
 from gold.errors import JsonTextError
 from gold.falsehoods import Leak, find_leaks
@@ -27,7 +36,6 @@ class CaseScore:
     Attributes:
         passed: well-formed, and the case's own demand is met in full.
         loss: from 0 (passed) to 1 (no answer); falls with every part that is right.
-        hard: whether one failure of this type rejects a candidate.
         well_formed: strict JSON that matches the schema, which every case asks for.
         problem: stable name of what is wrong; None when passed.
         detail: the problem in words, bounded.
@@ -54,6 +62,11 @@ class CaseScore:
     missing: tuple[tuple[str, str], ...] = ()
     unexpected: tuple[tuple[str, str], ...] = ()
     leaks: tuple[Leak, ...] = ()
+
+    @property
+    def hard(self) -> bool:
+        """Whether one failure like this rejects a candidate: its type's, or a malformed output."""
+        return self.type in HARD_TYPES or not self.well_formed
 
     @property
     def axis(self) -> Axis:

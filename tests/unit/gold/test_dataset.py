@@ -57,6 +57,12 @@ def test_the_share_is_of_groups(groups: int, held: int) -> None:
     assert len(holdout_groups(cases, Fraction(3, 5))) == held
 
 
+@pytest.mark.parametrize("share", [Fraction(1, 100), Fraction(99, 100)])
+def test_no_part_of_a_type_is_left_empty_by_rounding(share: Fraction) -> None:
+    cases = [make_case(number, f"group-{number}") for number in range(3)]
+    assert 1 <= len(holdout_groups(cases, share)) <= 2
+
+
 def test_every_type_is_split_by_itself() -> None:
     cases = [make_case(n, f"{kind}-{n}", kind) for kind in CaseType for n in range(10)]
     held = holdout_groups(cases, Fraction(1, 2))

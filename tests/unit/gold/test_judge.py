@@ -154,6 +154,15 @@ def test_gained_f1_does_not_buy_one_falsehood(
     assert (verdict.case_id, verdict.leaks) == (attack.id, ("reversed",))
 
 
+def test_a_falsehood_in_a_malformed_output_is_still_named(
+    dataset: GoldDataset, good: Outcomes, faulty: Outcomes
+) -> None:
+    attack = attack_of(dataset)
+    report = judge(dataset, changed(good, attack.id, lambda _: attack.injected[0]), faulty)
+    assert report.reason == "strict_structure_failed"
+    assert report.axis(Axis.ANTI_HALLUCINATION).reasons == ("injected_falsehood",)
+
+
 @pytest.mark.parametrize(
     "prefix", ["structure", "invariant", "scenario", "robustness", "twin", "attack"]
 )
@@ -190,6 +199,10 @@ def test_the_threshold_is_the_best_so_far_but_never_below_the_floor(
     candidate = {**good, **{k: v for k, v in faulty.items() if k.startswith("scenario")}}
     assert judge(dataset, candidate, faulty).accepted
     assert judge(dataset, candidate, faulty, best_scenario_share=Fraction(1, 12)).accepted
+    poor = changed(candidate, "scenario", forget)
+    assert judge(dataset, poor, faulty, best_scenario_share=Fraction(1, 12)).reason == (
+        "business_logic_below_threshold"
+    )
     better_once = judge(dataset, candidate, faulty, best_scenario_share=Fraction(7, 12))
     assert better_once.reason == "business_logic_below_threshold"
     assert better_once.axis(Axis.BUSINESS_LOGIC).detail["threshold"] == "7/12"

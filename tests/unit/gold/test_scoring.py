@@ -30,6 +30,7 @@ def test_no_answer_is_a_whole_loss(dataset: GoldDataset, status: OutcomeStatus) 
         score = score_case(dataset, case, CaseOutcome(case_id=case.id, status=status))
         assert (score.passed, score.loss, score.well_formed) == (False, 1.0, False)
         assert score.problem == status.value
+        assert score.hard
 
 
 def test_the_sandboxs_words_are_taken_as_they_are(dataset: GoldDataset) -> None:
@@ -101,6 +102,7 @@ def test_rules_are_counted_one_by_one(dataset: GoldDataset) -> None:
     score = score_case(dataset, case, answered(case.id, output))
     assert (score.rules_satisfied, score.rules_total) == (1, 3)
     assert score.broken_rules == ("order-first", "nothing-twice")
+    assert not score.hard
     assert 0 < score.loss < 0.9
 
 
