@@ -13,7 +13,6 @@ from devops_agent.synthesis.port import (
     SynthesisResult,
     SynthesisStatistics,
     Synthesizer,
-    Trace,
 )
 from devops_agent.synthesis.repair import RepairSynthesizer
 
@@ -31,6 +30,5 @@ __all__ = [
     "SynthesisResult",
     "SynthesisStatistics",
     "Synthesizer",
-    "Trace",
     "UnsupportedKindError",
 ]

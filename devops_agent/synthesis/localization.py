@@ -1,7 +1,7 @@
 """Fault localization: which lines the failures come from.
 
-Ochiai over line coverage (Abreu et al. 2007), with graded losses in the place of pass and fail, and
-a bonus for lines that tracebacks name.
+Ochiai over line coverage (Abreu et al. 2007), with graded losses in the place of pass and fail,
+and a bonus for lines that tracebacks name.
 """
 
 import ast

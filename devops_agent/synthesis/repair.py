@@ -31,8 +31,8 @@ MAX_TRACED_CASES = 40
 MAX_ROUNDS = 12
 """Sweeps of one search: more faults than this are left for the next order."""
 
-RESERVED_SHARE = 0.05
-RESERVED_PASSES = 8
+RESERVED_SHARE = 0.1
+RESERVED_PASSES = 12
 """Runs kept for the selection: so many passes over the dev cases, within the share."""
 
 

@@ -126,7 +126,7 @@ class Selection:
     def candidates(
         self, baseline: State, states: Sequence[State], repairs: Sequence[Gain]
     ) -> Sequence[Candidate]:
-        """Describe states and full repairs by one edit as candidates, the plainest repair first."""
+        """Describe full repairs by one edit, the plainest first, and states as candidates."""
         found: dict[str, Candidate] = {}
         context = self._bench.context
         for gain in sorted(repairs, key=lambda gain: gain.cost):

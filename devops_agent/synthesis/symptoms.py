@@ -1,8 +1,8 @@
 """What is wrong with the outputs of failing cases, as far as expectations can be read generically.
 
 Expectations and outputs are taken apart into facts: flat records (``{"type": .., "value": ..}``)
-and single values. A fact's label says what sort of fact it is; the labels of facts that are missing
-or superfluous are the case's symptoms, by which cases are chosen for an edit.
+and single values. A fact's label says what sort of fact it is; the labels of facts that are
+missing or superfluous are the case's symptoms, by which cases are chosen for an edit.
 """
 
 import json
@@ -129,7 +129,7 @@ def symptoms(dictionary: Dictionary, case: DevCase, score: CaseScore) -> Mapping
 def read_vocabulary(
     dictionary: Dictionary, cases: Sequence[DevCase], scores: Mapping[str, CaseScore]
 ) -> Vocabulary:
-    """Collect what edits may use of the dev cases: words, plain results, samples of missed values."""
+    """Collect what edits may use: words, plain results, samples of missed values."""
     failing = [case for case in cases if not scores[case.id].passed]
     samples: dict[str, dict[str, None]] = {}
     for case in failing:

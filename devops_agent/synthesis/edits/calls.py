@@ -87,6 +87,10 @@ _ANY_WRAPS = (
     *("float({})", "{}[0]", "{}[-1]", "{} + 1", "{} - 1", "-{}", "tuple({})", "round({})"),
     *("list(dict.fromkeys({}))", "bool({})"),
 )
+_WRAPPED = (
+    *(ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.BinOp),
+    *(ast.ListComp, ast.GeneratorExp, ast.JoinedStr, ast.SetComp),
+)
 _KEYWORDS = {
     "sorted": ("reverse=True", "key=len", "key=abs", "key=str", "key=str.lower"),
     "sort": ("reverse=True", "key=len", "key=abs", "key=str", "key=str.lower"),
@@ -117,9 +121,7 @@ def propose(site: Site) -> Iterator[Edit]:
             yield from _keywords(site, node)
             yield from _unwrapped(site, node)
     for node in site.expressions:
-        if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call | ast.BinOp):
-            yield from _wrapped(site, node)
-        elif isinstance(node, ast.ListComp | ast.GeneratorExp | ast.JoinedStr | ast.SetComp):
+        if isinstance(node, _WRAPPED):
             yield from _wrapped(site, node)
 
 

@@ -14,11 +14,13 @@ from devops_agent.synthesis.edits import (
     regexes,
     statements,
     subscripts,
+    unbound,
 )
 from devops_agent.synthesis.edits.site import Site, Vocabulary, sites
 from devops_agent.synthesis.source import Edit, Module, Program
 
 FAMILIES: Sequence[Callable[[Site], Iterator[Edit]]] = (
+    unbound.propose,
     operators.propose,
     constants.propose,
     names.propose,

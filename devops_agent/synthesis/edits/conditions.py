@@ -46,8 +46,8 @@ def _test(site: Site, test: ast.expr) -> Iterator[Edit]:
     yield site.replace(test, "False", "forced condition", 1.8)
     yield from _strengthened(site, test, 2.8)
     if isinstance(test, ast.BoolOp):
-        for part in test.values:
-            yield from _substituted(site, part)
+        for operand in test.values:
+            yield from _substituted(site, operand)
     else:
         yield from _substituted(site, test)
 
@@ -83,10 +83,9 @@ def _filter(site: Site, node: ast.comprehension) -> Iterator[Edit]:
             yield site.splice(keyword, end, "", "dropped filter", 1.6, line=line)
     if not node.ifs:
         end = site.module.span(node.iter)[1]
-        anchor = node.target
-        for place, condition in enumerate(predicates(site, anchor)):
+        for place, addition in enumerate(predicates(site, node.target)):
             yield site.splice(
-                end, end, f" if {condition}", "added filter", 2.8 + 0.01 * place, line=line
+                end, end, f" if {addition}", "added filter", 2.8 + 0.01 * place, line=line
             )
 
 

@@ -3,6 +3,7 @@
 import ast
 import string
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from devops_agent.synthesis.edits.site import Site
 from devops_agent.synthesis.source import Edit
@@ -64,20 +65,29 @@ def _strings(site: Site, node: ast.Constant, value: str) -> Iterator[Edit]:
     for constant in site.constants:
         if isinstance(constant, str) and len(constant) <= 2 * max(len(value), 8):
             costs.setdefault(constant, 1.4)
-    for variant in (value.lower(), value.upper(), value.capitalize(), value.strip()):
-        costs.setdefault(variant, 2.0)
-    costs.setdefault(value + " ", 2.5)
-    costs.setdefault(" " + value, 2.5)
+    for other, cost in (*_respelled(value), *_realphabeted(value)):
+        costs.setdefault(other, cost)
     for word in site.vocabulary.words[:MAX_OTHER_STRINGS]:
         costs.setdefault(word, 2.2)
-    if 1 < len(value) <= MAX_ALPHABET_CHARACTERS and " " not in value:
-        for index in range(len(value)):
-            costs.setdefault(value[:index] + value[index + 1 :], 2.5)
-        for character in _missing_characters(value):
-            costs.setdefault(value + character, 2.8)
     for other, cost in costs.items():
         if other != value:
             yield site.replace(node, repr(other), "string constant", cost)
+
+
+def _respelled(value: str) -> Iterator[tuple[str, float]]:
+    for variant in (value.lower(), value.upper(), value.capitalize(), value.strip()):
+        yield variant, 2.0
+    yield value + " ", 2.5
+    yield " " + value, 2.5
+
+
+def _realphabeted(value: str) -> Iterator[tuple[str, float]]:
+    """A set of characters, spelled as a string, that has one too many or lacks one."""
+    if 1 < len(value) <= MAX_ALPHABET_CHARACTERS and " " not in value:
+        for index in range(len(value)):
+            yield value[:index] + value[index + 1 :], 2.5
+        for character in _missing_characters(value):
+            yield value + character, 2.8
 
 
 def _missing_characters(value: str) -> Iterator[str]:
@@ -124,7 +134,7 @@ def _rebuilt(node: ast.expr, texts: Sequence[str]) -> str:
 
 def _dict_items(site: Site, node: ast.Dict) -> Iterator[Edit]:
     values = node.values
-    for left, right in zip(values, values[1:], strict=False):
+    for left, right in pairwise(values):
         start, end = site.module.span(left)[0], site.module.span(right)[1]
         between = site.module.data[slice(*site.module.between(left, right))].decode()
         first, second = site.module.text(left), site.module.text(right)

@@ -16,7 +16,11 @@ MAX_STATEMENTS = 90
 MAX_GUARDS = 40
 """Conditions tried for one guarded exit at one place."""
 
+MAX_VALUES = 8
+"""Expressions that are put into one collection."""
+
 _INDENT = "    "
+_EMPTIES = {LIST: "[]", DICT: "{}", SET: "set()", TEXT: "''", NUMBER: "0"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,15 +77,15 @@ def _gaps(site: Site) -> Iterator[_Gap]:
                     in_loop=in_loop,
                     closing=False,
                 )
-            if statement is block[-1] and not _leaves(statement) and not chained:
-                if site.module.data[: lines[1]].endswith(b"\n"):
-                    yield _Gap(
-                        offset=lines[1],
-                        indent=indent,
-                        anchor=statement,
-                        in_loop=in_loop,
-                        closing=True,
-                    )
+            ends = statement is block[-1] and not _leaves(statement) and not chained
+            if ends and site.module.data[: lines[1]].endswith(b"\n"):
+                yield _Gap(
+                    offset=lines[1],
+                    indent=indent,
+                    anchor=statement,
+                    in_loop=in_loop,
+                    closing=True,
+                )
 
 
 def _leaves(statement: ast.stmt) -> bool:
@@ -103,40 +107,41 @@ def _statements(site: Site) -> Sequence[str]:
 
 def _updates(site: Site) -> Iterator[str]:
     """What loops forget: counting, collecting, resetting."""
-    names = site.names
     kinds = site.kinds
-    for name in names:
-        if kinds.get(name) == NUMBER:
-            yield f"{name} += 1"
-            yield f"{name} -= 1"
-    for name in names:
-        kind = kinds.get(name)
-        values = [part.text for part in site.components if part.text != name][:8]
-        if kind == LIST:
-            yield from (f"{name}.append({value})" for value in values)
-            yield f"{name}.sort()"
-            yield f"{name}.reverse()"
-        elif kind == SET:
-            yield from (f"{name}.add({value})" for value in values)
-        elif kind == TEXT:
-            yield from (f"{name} += {value}" for value in values if value in names)
-            yield f"{name} = {name}.strip()"
-            yield f"{name} = {name}.lower()"
-        elif kind == NUMBER:
-            numbers = [value for value in values if kinds.get(value) in (NUMBER, None, ANY)]
-            yield from (f"{name} += {value}" for value in numbers[:4])
+    counters = [name for name in site.names if kinds.get(name) == NUMBER]
+    for name in counters:
+        yield f"{name} += 1"
+        yield f"{name} -= 1"
+    for name in site.names:
+        values = [part.text for part in site.components if part.text != name][:MAX_VALUES]
+        yield from _collections(name, kinds.get(name, ANY), values, site.names)
+    for name in counters:
+        numbers = [part.text for part in site.components if part.kind in (NUMBER, ANY)]
+        yield from (f"{name} += {value}" for value in numbers[:4] if value != name)
     for node in site.find(ast.Assign):
         match node:
             case ast.Assign(
                 targets=[ast.Name(id=name)], value=ast.Constant() | ast.List() as value
             ):
                 yield f"{name} = {site.module.text(value)}"
-    for name in names:
-        empty = {LIST: "[]", DICT: "{}", SET: "set()", TEXT: "''", NUMBER: "0"}.get(
-            kinds.get(name, ANY)
-        )
-        if empty is not None:
-            yield f"{name} = {empty}"
+    for name in site.names:
+        if kinds.get(name) in _EMPTIES:
+            yield f"{name} = {_EMPTIES[kinds[name]]}"
+
+
+def _collections(
+    name: str, kind: str, values: Sequence[str], names: Sequence[str]
+) -> Iterator[str]:
+    if kind == LIST:
+        yield from (f"{name}.append({value})" for value in values)
+        yield f"{name}.sort()"
+        yield f"{name}.reverse()"
+    elif kind == SET:
+        yield from (f"{name}.add({value})" for value in values)
+    elif kind == TEXT:
+        yield from (f"{name} += {value}" for value in values if value in names)
+        yield f"{name} = {name}.strip()"
+        yield f"{name} = {name}.lower()"
 
 
 def _returns(site: Site) -> Iterator[str]:
@@ -144,6 +149,10 @@ def _returns(site: Site) -> Iterator[str]:
         yield f"return {name}"
     for result in site.vocabulary.results:
         yield f"return {result}"
+    if not any(isinstance(node, ast.Return) and node.value for node in site.nodes):
+        for name in site.names[:3]:
+            for call in ("len", "sum", "sorted", "max", "min", "abs", "set", "list", "str", "int"):
+                yield f"return {call}({name})"
 
 
 def _copies(site: Site) -> Iterator[str]:

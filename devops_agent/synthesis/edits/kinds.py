@@ -1,7 +1,8 @@
 """A rough guess of what kind of value an expression has, so that senseless edits are left out.
 
-A kind is one of ``number``, ``text``, ``list``, ``dict``, ``set``, ``flag``, ``any``. A wrong guess
-costs a missed edit or a wasted run, never a wrong candidate: variants are judged by running them.
+A kind is one of ``number``, ``text``, ``list``, ``dict``, ``set``, ``flag``, ``any``. A wrong
+guess costs a missed edit or a wasted run, never a wrong candidate: variants are judged by running
+them.
 """
 
 import ast
@@ -71,7 +72,7 @@ def element_kind(annotation: ast.expr | None) -> str:
     return ANY
 
 
-def kind_of(node: ast.expr, names: Mapping[str, str]) -> str:  # noqa: PLR0911 - one per node type
+def kind_of(node: ast.expr, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0911 - a case per node type
     """Guess the kind of an expression, given the kinds of names."""
     if type(node) in _LITERAL_KINDS:
         return _LITERAL_KINDS[type(node)]

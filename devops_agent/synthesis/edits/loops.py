@@ -3,8 +3,9 @@
 import ast
 import textwrap
 from collections.abc import Iterator
+from itertools import pairwise
 
-from devops_agent.synthesis.edits.kinds import ANY, LIST, TEXT
+from devops_agent.synthesis.edits.kinds import ANY, LIST
 from devops_agent.synthesis.edits.site import Site
 from devops_agent.synthesis.edits.statements import lines_of
 from devops_agent.synthesis.source import Edit
@@ -15,7 +16,7 @@ _FIRST_MATCH = ("search", "match", "fullmatch")
 def propose(site: Site) -> Iterator[Edit]:
     """Propose visiting all matches or elements where one was taken, and dropping repeats."""
     for block in site.blocks():
-        for first, second in zip(block, block[1:], strict=False):
+        for first, second in pairwise(block):
             if isinstance(first, ast.Assign) and isinstance(second, ast.If):
                 yield from _every_match(site, first, second)
     for node in site.nodes:
@@ -114,11 +115,7 @@ def _without_repeats(
     site: Site, node: ast.Call, target: ast.expr, value: ast.expr
 ) -> Iterator[Edit]:
     statement = site.module.parents.get(node)
-    if (
-        not isinstance(statement, ast.Expr)
-        or site.kind(value) == TEXT
-        and "\n" in site.module.text(node)
-    ):
+    if not isinstance(statement, ast.Expr):
         return
     condition = f"{site.module.text(value)} not in {site.module.text(target)}"
     inner = site.module.text(node).replace("\n", "\n    ")

@@ -46,6 +46,10 @@ _FUNCTIONS = (
     ("str", "repr"),
     ("bin", "hex", "oct"),
 )
+_ONE_ARGUMENT = (
+    *("len", "int", "str", "abs", "sum", "max", "min", "sorted", "list", "set", "float", "ord"),
+    *("bool", "tuple", "round", "chr", "any", "all", "reversed"),
+)
 
 
 def propose(site: Site) -> Iterator[Edit]:
@@ -88,16 +92,21 @@ def _module_names(site: Site) -> list[str]:
 
 
 def _other_functions(site: Site, callee: ast.Name, name: str, arity: int) -> Iterator[Edit]:
+    costs: dict[str, float] = {}
     for group in _FUNCTIONS:
         if name in group:
-            for other in group:
-                if other != name:
-                    yield site.replace(callee, other, "function", 1.3)
+            costs.update(dict.fromkeys(group, 1.3))
+    if arity == 1 and name in _ONE_ARGUMENT:
+        for other in _ONE_ARGUMENT:
+            costs.setdefault(other, 2.2)
     own = dict(functions(site.module.tree))
     if name in own:
         for other, function in own.items():
-            if other != name and "." not in other and len(function.args.args) == arity:
-                yield site.replace(callee, other, "function", 1.8)
+            if "." not in other and len(function.args.args) == arity:
+                costs.setdefault(other, 1.8)
+    for other, cost in costs.items():
+        if other != name:
+            yield site.replace(callee, other, "function", cost)
 
 
 def _other_attributes(site: Site, node: ast.Attribute, attributes: list[str]) -> Iterator[Edit]:

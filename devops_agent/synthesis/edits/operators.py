@@ -2,7 +2,9 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
 
 from devops_agent.synthesis.edits.site import Site, numeric
 from devops_agent.synthesis.source import Edit, is_atomic
@@ -49,6 +51,20 @@ _BOOLEAN = re.compile(rb"\b(and|or)\b")
 _ASSIGNMENT = re.compile(rb"(\*\*|//|<<|>>|[-+*/%&|^])?=")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Swaps:
+    """Operators that may stand for each other, and how to find one between its operands."""
+
+    token: re.Pattern[bytes]
+    costs: Mapping[str, Mapping[str, float]]
+    family: str
+
+
+_COMPARED = _Swaps(token=_TOKEN, costs=_COMPARISONS, family="comparison operator")
+_CALCULATED = _Swaps(token=_TOKEN, costs=_ARITHMETIC, family="arithmetic operator")
+_ASSIGNED = _Swaps(token=_ASSIGNMENT, costs=_ASSIGNMENTS, family="assignment")
+
+
 def propose(site: Site) -> Iterator[Edit]:
     """Propose other operators, dropped or swapped operands, and other groupings."""
     for node in site.nodes:
@@ -61,13 +77,9 @@ def propose(site: Site) -> Iterator[Edit]:
                 yield from _arithmetic(site, node)
                 yield from _grouping(site, node)
             case ast.AugAssign(target=target, value=value):
-                yield from _swapped_token(
-                    site, target, value, _ASSIGNMENT, _ASSIGNMENTS, "assignment"
-                )
+                yield from _swapped_token(site, target, value, _ASSIGNED)
             case ast.Assign(targets=[ast.Name() | ast.Subscript() as target], value=value):
-                yield from _swapped_token(
-                    site, target, value, _ASSIGNMENT, _ASSIGNMENTS, "assignment"
-                )
+                yield from _swapped_token(site, target, value, _ASSIGNED)
             case ast.UnaryOp(operand=operand):
                 yield site.replace(node, site.module.text(operand), "unary operator", 1.2)
             case ast.Name() | ast.Call() | ast.Subscript() if site.is_value(node):
@@ -82,30 +94,23 @@ def _is_operand(site: Site, node: ast.AST) -> bool:
     )
 
 
-def _swapped_token(
-    site: Site,
-    left: ast.AST,
-    right: ast.AST,
-    pattern: re.Pattern[bytes],
-    table: dict[str, dict[str, float]],
-    family: str,
-) -> Iterator[Edit]:
+def _swapped_token(site: Site, left: ast.AST, right: ast.AST, swaps: _Swaps) -> Iterator[Edit]:
     start, end = site.module.between(left, right)
-    found = pattern.search(site.module.data[start:end])
+    found = swaps.token.search(site.module.data[start:end])
     if found is None:
         return
     token = " ".join(found.group().decode().split())
     line = getattr(left, "end_lineno", 1)
-    for other, cost in table.get(token, {}).items():
+    for other, cost in swaps.costs.get(token, {}).items():
         yield site.splice(
-            start + found.start(), start + found.end(), other, family, cost, line=line
+            start + found.start(), start + found.end(), other, swaps.family, cost, line=line
         )
 
 
 def _comparison(site: Site, node: ast.Compare) -> Iterator[Edit]:
     operands = [node.left, *node.comparators]
-    for left, right in zip(operands, operands[1:], strict=False):
-        yield from _swapped_token(site, left, right, _TOKEN, _COMPARISONS, "comparison operator")
+    for left, right in pairwise(operands):
+        yield from _swapped_token(site, left, right, _COMPARED)
     if len(operands) == 2:  # noqa: PLR2004 - a plain comparison
         if not isinstance(node.ops[0], ast.Eq | ast.NotEq):
             swapped = _swapped(site, operands[0], operands[1])
@@ -120,7 +125,7 @@ def _comparison(site: Site, node: ast.Compare) -> Iterator[Edit]:
 
 
 def _boolean(site: Site, node: ast.BoolOp) -> Iterator[Edit]:
-    for left, right in zip(node.values, node.values[1:], strict=False):
+    for left, right in pairwise(node.values):
         start, end = site.module.between(left, right)
         found = _BOOLEAN.search(site.module.data[start:end])
         if found is not None:
@@ -144,9 +149,7 @@ def _boolean(site: Site, node: ast.BoolOp) -> Iterator[Edit]:
 
 
 def _arithmetic(site: Site, node: ast.BinOp) -> Iterator[Edit]:
-    yield from _swapped_token(
-        site, node.left, node.right, _TOKEN, _ARITHMETIC, "arithmetic operator"
-    )
+    yield from _swapped_token(site, node.left, node.right, _CALCULATED)
     left, right = site.module.text(node.left), site.module.text(node.right)
     yield site.replace(node, left, "dropped operand", 1.5)
     yield site.replace(node, right, "dropped operand", 1.5)

@@ -100,7 +100,7 @@ def _class_end(pattern: str, position: int) -> int:
 
 
 def class_items(text: str) -> Sequence[str]:
-    """Split a character class into its items: ``[\\w.-]`` gives ``\\w``, ``.``, ``-``."""
+    r"""Split a character class into its items: ``[\w.-]`` gives ``\w``, ``.``, ``-``."""
     inner = text[2:-1] if text.startswith("[^") else text[1:-1]
     return re.findall(r"\\?.-\\?[^\\]|\\.|.", inner, re.DOTALL)
 

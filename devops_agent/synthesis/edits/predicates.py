@@ -70,7 +70,7 @@ def _pairs(parts: Sequence[Component]) -> Iterator[str]:
                 for operator in ("<", ">", "<=", ">="):
                     yield f"{left.text} {operator} {right.text}"
             for inner, outer in ((left, right), (right, left)):
-                if outer.kind in _SIZED and inner.kind != outer.kind or outer.kind == TEXT:
+                if outer.kind == TEXT or (outer.kind in _SIZED and inner.kind != outer.kind):
                     yield f"{inner.text} in {outer.text}"
                     yield f"{inner.text} not in {outer.text}"
 

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from devops_agent.synthesis.edits.literals import PatternLiteral, pattern_literals
 from devops_agent.synthesis.edits.patterns import Token, class_items, group_spans, shapes
@@ -104,22 +105,20 @@ def _rebounded(bounds: re.Match[str]) -> Iterator[tuple[str, float]]:
     high = int(bounds.group(3)) if bounds.group(3) else (None if bounds.group(2) else low)
     yield f"{{{low},}}", 1.4
     yield "+", 1.6
-    for other_low, cost in ((low - 1, 1.2), (low + 1, 1.2), (1, 1.6), (low - 2, 1.8)):
-        if other_low >= 0:
-            if high is None:
-                yield f"{{{other_low},}}", cost
-            elif other_low <= high:
-                yield f"{{{other_low},{high}}}", cost
+    for other, cost in ((low - 1, 1.2), (low + 1, 1.2), (1, 1.6), (low - 2, 1.8)):
+        if other >= 0 and high is None:
+            yield f"{{{other},}}", cost
+        elif other >= 0 and high is not None and other <= high:
+            yield f"{{{other},{high}}}", cost
     if high is not None:
-        for other_high, cost in ((high + 1, 1.2), (high - 1, 1.2), (high + 2, 1.6)):
-            if other_high >= low:
-                yield f"{{{low},{other_high}}}", cost
-        for other_high in (high + 3, high + 4, high * 2):
-            yield f"{{{low},{other_high}}}", 2.0
-        if low == high:
-            yield f"{{{low + 1}}}", 1.2
-            if low > 1:
-                yield f"{{{low - 1}}}", 1.2
+        for other, cost in ((high + 1, 1.2), (high - 1, 1.2), (high + 2, 1.6), (high * 2, 2.0)):
+            if other >= low:
+                yield f"{{{low},{other}}}", cost
+        for other in (high + 3, high + 4):
+            yield f"{{{low},{other}}}", 2.0
+    if low == high:
+        yield f"{{{low + 1}}}", 1.2
+        yield f"{{{max(low - 1, 1)}}}", 1.2
 
 
 def _respelled(token: Token) -> Iterator[tuple[str, float]]:
@@ -193,11 +192,9 @@ def _groups(literal: PatternLiteral) -> Iterator[tuple[int, int, str, float]]:
             and token.depth == opening.depth + 1
         ]
         edges = [opening.end, *(bar.start for bar in bars), closing.start]
-        for low, high in zip(edges, edges[1:], strict=False):
-            if bars:
-                low_edge = low if low != opening.end else low
-                high_edge = high if low != opening.end else high + 1
-                yield low_edge, high_edge, "", 2.2
+        for low, high in pairwise(edges):
+            if bars:  # the bar before an alternative goes with it, or the one behind the first
+                yield low, high + (low == opening.end), "", 2.2
     for index, token in enumerate(tokens):
         for length in range(2, MAX_WRAPPED_TOKENS + 1):
             run = tokens[index : index + length]

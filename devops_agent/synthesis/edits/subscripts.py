@@ -18,22 +18,19 @@ def propose(site: Site) -> Iterator[Edit]:
                 yield from _index(site, node)
             case ast.Call(func=ast.Name(id="range")):
                 yield from _range(site, node)
-            case ast.For(target=ast.Tuple(elts=[first, second])):
+            case (
+                ast.For(target=ast.Tuple(elts=[first, second]))
+                | ast.comprehension(target=ast.Tuple(elts=[first, second]))
+                | ast.Assign(targets=[ast.Tuple(elts=[first, second])])
+            ):
                 yield from _swapped_targets(site, first, second)
-            case ast.comprehension(target=ast.Tuple(elts=[first, second])):
-                yield from _swapped_targets(site, first, second)
-            case ast.Assign(targets=[ast.Tuple(elts=[first, second])]):
-                yield from _swapped_targets(site, first, second)
-            case ast.Name() | ast.Attribute() if site.is_value(node):
-                if site.kind(node) in (LIST, TEXT) and not _is_sliced(site, node):
-                    yield from _sliced(site, node)
     for node in site.expressions:
-        if isinstance(node, ast.Name | ast.Call | ast.BinOp) and site.kind(node) == NUMBER:
+        kind = site.kind(node)
+        if isinstance(node, ast.Name | ast.Attribute) and kind in (LIST, TEXT):
+            if not isinstance(site.module.parents.get(node), ast.Subscript):
+                yield from _sliced(site, node)
+        elif isinstance(node, ast.Name | ast.Call | ast.BinOp) and kind == NUMBER:
             yield from _off_by_one(site, node)
-
-
-def _is_sliced(site: Site, node: ast.AST) -> bool:
-    return isinstance(site.module.parents.get(node), ast.Subscript)
 
 
 def _off_by_one(site: Site, node: ast.expr) -> Iterator[Edit]:
@@ -46,21 +43,8 @@ def _off_by_one(site: Site, node: ast.expr) -> Iterator[Edit]:
 def _index(site: Site, node: ast.Subscript) -> Iterator[Edit]:
     text = site.module.text
     index = node.slice
-    match index:
-        case ast.Constant(value=int() as value):
-            for other in (-1, 0, 1, 2):
-                if other != value:
-                    yield site.replace(index, str(other), "index", 1.1)
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() as value)):
-            for other in (0, -value - 1, -value + 1, value):
-                yield site.replace(index, str(other), "index", 1.1)
-        case ast.Name() | ast.BinOp() | ast.Call():
-            plain = text(index)
-            for other, cost in ((f"{plain} - 1", 1.1), (f"{plain} + 1", 1.1)):
-                yield site.replace(index, other, "index", cost)
-            for other, cost in ((f"-{plain}", 2.2), (f"-{plain} - 1", 2.2), ("0", 2.0)):
-                yield site.replace(index, other, "index", cost)
-            yield site.replace(index, "-1", "index", 2.0)
+    for changed, cost in _other_indices(index, text(index)):
+        yield site.replace(index, changed, "index", cost)
     if isinstance(node.ctx, ast.Load):
         yield site.replace(node, text(node.value), "dropped index", 2.0)
         if not isinstance(index, ast.Tuple):
@@ -70,6 +54,21 @@ def _index(site: Site, node: ast.Subscript) -> Iterator[Edit]:
         base = text(node.value.value)
         swapped = f"{base}[{text(index)}][{text(node.value.slice)}]"
         yield site.replace(node, swapped, "swapped indices", 1.2)
+
+
+def _other_indices(index: ast.expr, text: str) -> Iterator[tuple[str, float]]:
+    match index:
+        case ast.Constant(value=int() as value):
+            yield from ((str(other), 1.1) for other in (-1, 0, 1, 2) if other != value)
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() as value)):
+            yield from ((str(other), 1.1) for other in (0, -value - 1, -value + 1, value))
+        case ast.Name() | ast.BinOp() | ast.Call():
+            yield f"{text} - 1", 1.1
+            yield f"{text} + 1", 1.1
+            yield from ((shape, 2.0) for shape in ("0", "-1"))
+            if isinstance(index, ast.Name):
+                yield f"-{text}", 2.2
+                yield f"-{text} - 1", 2.2
 
 
 def _slice(site: Site, node: ast.Subscript) -> Iterator[Edit]:
@@ -90,8 +89,9 @@ def _slice(site: Site, node: ast.Subscript) -> Iterator[Edit]:
         costs.setdefault((lower, upper, changed), 1.4)
     if not lower or not upper:
         costs.setdefault((upper, lower, step), 1.4)
-    for (low, high, stride), cost in costs.items():
-        if (low, high, stride) != (lower, upper, step):
+    for bounds_and_step, cost in costs.items():
+        if bounds_and_step != (lower, upper, step):
+            low, high, stride = bounds_and_step
             shape = f"{low}:{high}" + (f":{stride}" if stride else "")
             yield site.splice(
                 site.module.span(node.value)[1],
@@ -152,10 +152,10 @@ def _range(site: Site, node: ast.Call) -> Iterator[Edit]:
             costs[(start, stop)] = 1.2
             costs[(start, stop, f"-{step}")] = 1.6
             costs[("0", stop, step)] = 1.6
-    start, end = site.module.span(node.func)[1], site.module.span(node)[1]
+    opening, end = site.module.span(node.func)[1], site.module.span(node)[1]
     for changed_arguments, cost in costs.items():
         text = f"({', '.join(changed_arguments)})"
-        yield site.splice(start, end, text, "range", cost, line=node.lineno)
+        yield site.splice(opening, end, text, "range", cost, line=node.lineno)
 
 
 def _swapped_targets(site: Site, first: ast.expr, second: ast.expr) -> Iterator[Edit]:
