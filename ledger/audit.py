@@ -64,11 +64,11 @@ class Audit:
     def verify(self, session: Session, *, outside: Envelope | None = None) -> AuditReport:
         """Read all records once, in the order of the log, and check them.
 
-        Give it a reading session of its own. Memory grows with the number of accounts, open
-        holds and days, not with the number of records.
+        Memory grows with the number of accounts, open holds and days, not with the number of
+        records.
 
         Args:
-            session: freshly opened.
+            session: freshly opened, so that all its queries see one state of the database.
             outside: a checkpoint kept elsewhere; it also shows a log that was rewritten whole.
         """
         _hold_snapshot(session)
@@ -84,7 +84,7 @@ class Audit:
 
 def _hold_snapshot(session: Session) -> None:
     """Let all queries see one state; SQLite's reading transactions do by themselves."""
-    if session.get_bind().dialect.name == "postgresql":
+    if session.get_bind().dialect.name == "postgresql" and not session.in_transaction():
         session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
 

@@ -129,7 +129,7 @@ class LogCheck:
         if self._mismatch is None or self._by_records is None:
             return
         entry, why = self._mismatch
-        if self._by_records.root() == head.root():
+        if entry.row is not None and self._by_records.root() == head.root():
             self._bad = BadRecord(
                 record="log_entry", id=str(entry.number), why="differs from the record it seals"
             )

@@ -114,7 +114,7 @@ class Metering:
         Raises:
             AttemptNotFoundError: there is no such attempt.
             AttemptClosedError: it ended in another way, or with other usage.
-            UsageError: too many lines, or more than an account can hold.
+            UsageError: too many lines.
         """
         if len(lines) > MAX_LINES:
             raise UsageError(f"an attempt has at most {MAX_LINES} usage lines, not {len(lines)}")

@@ -109,19 +109,13 @@ class Charge:
 
 
 def charge_of(attempt: Attempt, lines: Sequence[UsageLine]) -> Charge:
-    """Return what the lines cost together under the attempt's rate and bounds.
-
-    Raises:
-        UsageError: more than an account can hold.
-    """
+    """Return what the lines cost together under the attempt's rate and bounds."""
     cost_nusd = ceil_div(
         sum(line.quantity * line.base_price_pusd for line in lines), PUSD_PER_NUSD
     )
     price_nusd = ceil_div(
         sum(line.quantity * line.unit_price_pusd for line in lines), PUSD_PER_NUSD
     )
-    if attempt.rate.utok_ceil(price_nusd) > MAX_AMOUNT:
-        raise UsageError(f"the usage of {attempt.id} costs more than an account can hold")
     return Charge(
         cost_nusd=cost_nusd,
         burn_utok=attempt.rate.utok_ceil(min(cost_nusd, attempt.bound_nusd)),

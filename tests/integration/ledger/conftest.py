@@ -1,23 +1,9 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from core.database import Database, make_engine, metadata
-from ledger import ddl
+from core.database import Database
 from tests.fakes.bank import TOKEN, Bank
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(make_engine(database_url))
-    metadata.create_all(database.engine)
-    with database.writing_engine.begin() as connection:
-        dialect = connection.dialect.name
-        for statement in (*ddl.removal(dialect), *ddl.statements(dialect)):
-            connection.exec_driver_sql(statement)
-    yield database
-    database.dispose()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from core.database import metadata
 from ledger import (
     Batch,
     BatchError,
+    BatchResult,
     Hold,
     IdempotencyKeyReusedError,
     InsufficientFundsError,
@@ -32,7 +33,7 @@ def hold(amount: int, **changed: object) -> Hold:
     return Hold(**{"debit": WALLET, "credit": ESCROW, "amount": amount, "kind": "x"} | changed)
 
 
-def rejections(result) -> list[RejectionReason | None]:
+def rejections(result: BatchResult) -> list[RejectionReason | None]:
     return [outcome.rejection for outcome in result.outcomes]
 
 
@@ -208,10 +209,13 @@ def test_a_rolled_back_savepoint_leaves_no_leaf(funded: Bank) -> None:
 
 
 def test_a_rolled_back_transaction_leaves_nothing(funded: Bank) -> None:
-    with pytest.raises(RuntimeError), funded.database.transaction() as session:
-        funded.ledger.post(session, Batch(key="lost", commands=(move(2),)))
+    def fail(session: Session) -> None:
+        funded.ledger.post(session, Batch(key="key", commands=(move(2),)))
         raise RuntimeError
-    assert funded.post(move(2), key="lost").is_replay is False
+
+    with pytest.raises(RuntimeError):
+        funded.do(fail)
+    assert funded.post(move(2)).is_replay is False
     assert funded.verify().verified
 
 

@@ -1,0 +1,177 @@
+"""Every rejection, alone and before those that stand behind it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from core.money import MAX_AMOUNT, Currency
+from ledger import Batch, Hold, Move, Outcome, Phase, PostHold, Reverse, Transfer, VoidHold
+from ledger import RejectionReason as R
+from ledger.books import Books, apply_batch
+from ledger.domain import Command, ExpireHold, HoldEntry, HoldStatus
+from ledger.store.journal import new_account
+
+NOW = datetime(2026, 1, 5, tzinfo=UTC)
+RICH, POOR, ESCROW = "wallet:rich", "wallet:poor", "escrow:o"
+
+
+def make_hold(hold_id: str, **changed: object) -> HoldEntry:
+    hold = HoldEntry(
+        id=hold_id,
+        debit=RICH,
+        credit=ESCROW,
+        amount=10,
+        currency=Currency.UTOK,
+        kind="test",
+        reference="",
+        expires_at=None,
+    )
+    return replace(hold, **changed)  # type: ignore[arg-type]
+
+
+def make_transfer(transfer_id: str, **changed: object) -> Transfer:
+    transfer = Transfer(
+        id=transfer_id,
+        batch_key="k",
+        position=0,
+        debit=ESCROW,
+        credit=RICH,
+        amount=10,
+        currency=Currency.UTOK,
+        kind="test",
+        phase=Phase.POSTED,
+        at=NOW,
+    )
+    return replace(transfer, **changed)  # type: ignore[arg-type]
+
+
+def make_books(*, is_privileged: bool = False) -> Books:
+    codes = (RICH, POOR, ESCROW, "wallet:full", "burn", "fiat-spent:p", "operator-loss")
+    accounts = {code: new_account(code) for code in codes}
+    accounts[RICH] = replace(accounts[RICH], credits_posted=100, debits_held=40)
+    accounts[ESCROW] = replace(accounts[ESCROW], credits_held=40)
+    accounts["wallet:full"] = replace(accounts["wallet:full"], credits_posted=MAX_AMOUNT)
+    past = NOW - timedelta(seconds=1)
+    holds = [
+        make_hold("open", expires_at=NOW + timedelta(seconds=1)),
+        make_hold("over", expires_at=NOW),
+        make_hold("voided", status=HoldStatus.VOIDED, expires_at=past),
+        make_hold("burning", credit="burn", status=HoldStatus.POSTED),
+        make_hold("free"),
+    ]
+    originals = [
+        make_transfer("spent"),
+        make_transfer("again"),
+        make_transfer("burned", debit=RICH, credit="burn"),
+        make_transfer("held", phase=Phase.HOLD),
+        make_transfer("overflow", debit="wallet:full", credit=RICH, amount=MAX_AMOUNT),
+    ]
+    return Books(
+        now=NOW,
+        accounts=accounts,
+        holds={hold.id: hold for hold in holds},
+        originals={transfer.id: transfer for transfer in originals},
+        reversed_ids={"again", "burned"},
+        is_privileged=is_privileged,
+    )
+
+
+def outcome_of(command: Command, *, is_privileged: bool = False) -> Outcome:
+    books = make_books(is_privileged=is_privileged)
+    return books.apply(command, batch_key="k", position=0)
+
+
+def move(debit: str, credit: str, amount: int) -> Move:
+    return Move(debit=debit, credit=credit, amount=amount, kind="test")
+
+
+def hold(debit: str, credit: str, amount: int, expires_at: datetime | None = None) -> Hold:
+    return Hold(debit=debit, credit=credit, amount=amount, kind="test", expires_at=expires_at)
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (move("nonsense", "burn", 0), R.ACCOUNT_UNKNOWN),
+        (move("burn", "burn", 0), R.ACCOUNT_RESTRICTED),
+        (move(RICH, "fiat-spent:p", 0), R.ACCOUNT_RESTRICTED),
+        (move(POOR, POOR, 0), R.ACCOUNTS_SAME),
+        (move(POOR, "wallet:full", 0), R.AMOUNT_NOT_POSITIVE),
+        (move(POOR, "wallet:full", -1), R.AMOUNT_NOT_POSITIVE),
+        (move(POOR, "wallet:full", 1), R.OVERFLOW),
+        (move(RICH, POOR, MAX_AMOUNT + 1), R.OVERFLOW),
+        (move(RICH, POOR, 61), R.INSUFFICIENT_FUNDS),
+        (move(RICH, POOR, 60), None),
+        (hold("nonsense", POOR, 0, NOW), R.ACCOUNT_UNKNOWN),
+        (hold(RICH, POOR, 0, NOW), R.AMOUNT_NOT_POSITIVE),
+        (hold(RICH, "wallet:full", 1_000, NOW), R.EXPIRY_NOT_AHEAD),
+        (hold(RICH, "wallet:full", 1_000), R.OVERFLOW),
+        (hold(RICH, POOR, 61), R.INSUFFICIENT_FUNDS),
+        (hold(RICH, POOR, 60, NOW + timedelta(seconds=1)), None),
+        (PostHold(hold_id="none", amount=0), R.HOLD_NOT_FOUND),
+        (PostHold(hold_id="burning", amount=0), R.ACCOUNT_RESTRICTED),
+        (PostHold(hold_id="voided", amount=0), R.HOLD_ALREADY_SETTLED),
+        (PostHold(hold_id="over", amount=0), R.HOLD_EXPIRED),
+        (PostHold(hold_id="open", amount=0), R.AMOUNT_NOT_POSITIVE),
+        (PostHold(hold_id="open", amount=11), R.AMOUNT_EXCEEDS_HOLD),
+        (PostHold(hold_id="open", amount=10), None),
+        (PostHold(hold_id="open"), None),
+        (VoidHold(hold_id="none"), R.HOLD_NOT_FOUND),
+        (VoidHold(hold_id="voided"), R.HOLD_ALREADY_SETTLED),
+        (VoidHold(hold_id="over"), R.HOLD_EXPIRED),
+        (VoidHold(hold_id="open"), None),
+        (ExpireHold(hold_id="voided"), R.HOLD_ALREADY_SETTLED),
+        (ExpireHold(hold_id="open"), R.HOLD_NOT_EXPIRED),
+        (ExpireHold(hold_id="free"), R.HOLD_NOT_EXPIRED),
+        (ExpireHold(hold_id="over"), None),
+        (Reverse(transfer_id="none"), R.TRANSFER_NOT_FOUND),
+        (Reverse(transfer_id="burned"), R.NOT_REVERSIBLE),
+        (Reverse(transfer_id="held"), R.NOT_REVERSIBLE),
+        (Reverse(transfer_id="again"), R.ALREADY_REVERSED),
+        (Reverse(transfer_id="overflow"), R.OVERFLOW),
+        (Reverse(transfer_id="spent"), None),
+    ],
+)
+def test_the_first_reason_is_named(command: Command, reason: R | None) -> None:
+    assert outcome_of(command).rejection is reason
+
+
+def test_the_ledgers_own_services_may_post_to_restricted_accounts() -> None:
+    assert outcome_of(move(RICH, "burn", 1), is_privileged=True).rejection is None
+    assert outcome_of(move(RICH, "fiat-spent:p", 1), is_privileged=True).rejection is (
+        R.CURRENCY_MISMATCH
+    )
+    loss = move("operator-loss", "fiat-spent:p", 5)
+    assert outcome_of(loss, is_privileged=True).rejection is None
+    burned = Reverse(transfer_id="burned")
+    assert outcome_of(burned, is_privileged=True).rejection is R.NOT_REVERSIBLE
+
+
+def test_a_refused_command_changes_nothing() -> None:
+    books = make_books()
+    before = dict(books.accounts), dict(books.holds)
+    for amount in (0, 61, MAX_AMOUNT):
+        books.apply(move(RICH, POOR, amount), batch_key="k", position=0)
+    books.apply(PostHold(hold_id="open", amount=11), batch_key="k", position=0)
+    assert (books.accounts, books.holds) == before
+
+
+def test_holds_and_moves_change_the_sums_that_they_name() -> None:
+    books = make_books()
+    books.apply(move(RICH, POOR, 7), batch_key="k", position=0)
+    held = books.apply(hold(RICH, POOR, 5), batch_key="k", position=1).transfer
+    assert held is not None
+    rich, poor = books.accounts[RICH], books.accounts[POOR]
+    assert (rich.debits_posted, rich.debits_held, rich.available) == (7, 45, 48)
+    assert (poor.credits_posted, poor.credits_held, poor.balance) == (7, 5, 7)
+    books.apply(PostHold(hold_id=held.id, amount=2), batch_key="k", position=2)
+    rich, poor = books.accounts[RICH], books.accounts[POOR]
+    assert (rich.debits_posted, rich.debits_held) == (9, 40)
+    assert (poor.credits_posted, poor.credits_held) == (9, 0)
+
+
+def test_one_transfer_is_reversed_once_within_a_batch() -> None:
+    twice = Batch(key="k", commands=(Reverse(transfer_id="spent"),) * 2, is_atomic=False)
+    outcomes = apply_batch(twice, make_books(), batch_key="k")
+    assert [outcome.rejection for outcome in outcomes] == [None, R.ALREADY_REVERSED]
