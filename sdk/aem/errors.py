@@ -21,7 +21,7 @@ class SdkError(Exception):
 
     reason: ClassVar[str] = "sdk_error"
 
-    def __init__(self, message: str, **details: Any) -> None:
+    def __init__(self, message: str, /, **details: Any) -> None:
         """Say what happened, to which thing, and what to do next."""
         super().__init__(message)
         self.message = message

@@ -45,6 +45,8 @@ class FakeService:
         self.requests: list[str] = []
         self.is_down = False
         self.refuses_acknowledgements = False
+        self.refuses_streams = False
+        self.followed_after: list[int] = []
         self.lifetime = timedelta(seconds=lifetime_s)
         self._events: list[dict[str, Any]] = []
         self._changed = threading.Condition()
@@ -138,8 +140,12 @@ class FakeService:
 
     def go_down(self) -> None:
         """Answer nothing any more, and break all streams."""
+        self.is_down = True
+        self.break_streams()
+
+    def break_streams(self) -> None:
+        """Break the streams that are open now."""
         with self._changed:
-            self.is_down = True
             self._lines += 1
 
     def wait_for_request(self, path: str, count: int) -> None:
@@ -158,8 +164,7 @@ class FakeService:
         if path == "/.well-known/aem-trust.json":
             return httpx.Response(200, json=self.keys.trust_root.sign(self.root_signer).to_json())
         if path == "/api/v1/events":
-            after = int(request.url.params["after"])
-            return httpx.Response(200, stream=_EventBytes(self, after, self._lines))
+            return self._open_stream(int(request.url.params["after"]))
         if path.endswith("/acks"):
             return self._record(json.loads(request.content))
         if path.endswith("/bundle"):
@@ -169,6 +174,12 @@ class FakeService:
         digest = json.loads(Envelope.from_json(self.pointer).payload)["digest"]
         answer = {"pointer": self.pointer, "state": {}, "attestations": self.attestations[digest]}
         return httpx.Response(200, json=answer)
+
+    def _open_stream(self, after: int) -> httpx.Response:
+        if self.refuses_streams:
+            return httpx.Response(403, json={"reason": "not_allowed", "detail": "no"})
+        self.followed_after.append(after)
+        return httpx.Response(200, stream=_EventBytes(self, after, self._lines))
 
     def _record(self, acknowledgement: dict[str, Any]) -> httpx.Response:
         if self.refuses_acknowledgements:

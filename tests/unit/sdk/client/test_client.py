@@ -267,6 +267,7 @@ def test_a_problem_becomes_an_error_with_its_reason_and_figures() -> None:
         "detail": "the wallet holds 5 of 100 tokens",
         "reason": "below_threshold",
         "balance_utok": 5,
+        "message": "a member of the service's choice",
     }
     answers = Answers(httpx.Response(402, json=problem))
     with pytest.raises(ApiError, match="the wallet holds 5") as caught:
@@ -275,7 +276,7 @@ def test_a_problem_becomes_an_error_with_its_reason_and_figures() -> None:
     assert (error.status, error.reason, error.details) == (
         402,
         "below_threshold",
-        {"balance_utok": 5},
+        {"balance_utok": 5, "message": "a member of the service's choice"},
     )
     assert len(answers.requests) == 1
 

@@ -435,6 +435,22 @@ def test_an_outage_while_it_runs_stops_nothing(
         assert word(artifact.call({})) == "two"
 
 
+def test_a_stream_that_is_refused_for_a_while_is_taken_up_behind_the_last_event(
+    service: FakeService, handle: Callable[..., Artifact]
+) -> None:
+    service.move(service.publish(echo_bundle("one")))
+    with handle():
+        service.move(service.publish(echo_bundle("two")))
+        service.wait_for_acknowledgement(2)
+        service.refuses_streams = True
+        service.break_streams()
+        service.wait_for_request("/api/v1/events", 3)
+        service.refuses_streams = False
+        service.move(service.publish(echo_bundle("three")))
+        assert service.wait_for_acknowledgement(3)["accepted"]
+    assert service.followed_after == [0, 2]
+
+
 def test_with_nothing_on_disk_and_no_service_it_cannot_start(
     service: FakeService, handle: Callable[..., Artifact]
 ) -> None:
