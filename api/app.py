@@ -1,7 +1,7 @@
 """The application: routes over the parts of a service."""
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -13,12 +13,16 @@ from api.composition import Service
 from api.routes import artifacts, budgets, events, gold, keys, ledger, orders, service
 
 
-def create_app(built: Service) -> FastAPI:
-    """Make the application; the service starts with its lifespan and stops with it."""
+def create_app(built: Service, *, started: Callable[[], None] = lambda: None) -> FastAPI:
+    """Make the application; the service starts with its lifespan and stops with it.
+
+    `started` is called once the service is up.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(built.start)
+        started()
         yield
         app.state.stopping.set()
         await run_in_threadpool(built.stop)

@@ -93,8 +93,14 @@ class Mutations:
             if kept is not None:
                 return kept
             body = action(session)
-            row = {"principal": principal, "key": key, "request_sha256": digest}
-            session.execute(insert(requests).values(row, body=body, at=self._clock.now()))
+            row = {
+                "principal": principal,
+                "key": key,
+                "request_sha256": digest,
+                "body": body,
+                "at": self._clock.now(),
+            }
+            session.execute(insert(requests).values(row))
             return body
 
     def _kept(

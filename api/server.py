@@ -26,10 +26,8 @@ def run_server(*, host: str | None, port: int | None, say: Callable[[str], None]
         (host or settings.host, settings.port if port is None else port)
     )
     address, bound_port = listener.getsockname()[:2]
-    config = uvicorn.Config(
-        create_app(service), log_level="warning", timeout_graceful_shutdown=GRACE_S
-    )
-    say(f"AEM listens on http://{address}:{bound_port}")
+    app = create_app(service, started=lambda: say(f"AEM listens on http://{address}:{bound_port}"))
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE_S)
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -11,26 +11,19 @@ from aem.artifact import Bundle
 from core.database import Database
 from core.events import EventLog
 from devops_agent import store
-from devops_agent.domain import Order, OrderTerms, WorkKey
-from devops_agent.evaluation import SandboxEvaluator, session_limits
+from devops_agent.domain import FileRole, Order, OrderTerms, WorkKey
+from devops_agent.evaluation import SandboxEvaluator, dev_case, holdout_cases, session_limits
 from devops_agent.metering import SEARCH_MIN_MS, Use
 from devops_agent.synthesis import (
-    DevCase,
     Progress,
     SynthesisContext,
     SynthesisResult,
     Synthesizer,
 )
 from devops_agent.traces import error_metrics, parse_traces
-from devops_agent.validation import holdout_cases
 from devops_agent.work import Performed, UseMeter, largest_affordable
 from gold import GoldService
 from sandbox import Sandbox
-
-ARTIFACT = "artifact"
-TRACES = "traces"
-CANDIDATE = "candidate"
-FINALIST = "finalist"
 
 PROGRESS_INTERVAL_S = 0.5
 
@@ -94,21 +87,14 @@ class CandidateSearch:
         return _performed(order.id, found)
 
     def _context(self, session: Session, order: Order, cases: Any) -> SynthesisContext:
-        traces = parse_traces(store.find_file(session, order.id, TRACES) or b"")
+        traces = parse_traces(store.find_file(session, order.id, FileRole.TRACES) or b"")
         computed = asdict(error_metrics(traces))
         metrics = {name: value for name, value in computed.items() if value is not None}
         return SynthesisContext(
-            bundle=Bundle.from_archive(store.find_file(session, order.id, ARTIFACT) or b""),
-            dev_cases=[
-                DevCase(
-                    id=case.id,
-                    type=case.type,
-                    group=case.group,
-                    input=case.input,
-                    expectation=case.expectation,
-                )
-                for case in cases
-            ],
+            bundle=Bundle.from_archive(
+                store.find_file(session, order.id, FileRole.ARTIFACT) or b""
+            ),
+            dev_cases=[dev_case(case) for case in cases],
             traces=traces,
             metrics=metrics | order.request.metrics,
         )
@@ -140,7 +126,7 @@ def _performed(order_id: str, found: SynthesisResult) -> Performed:
     archive = best.bundle.to_archive()
 
     def keep(session: Session) -> dict[str, Any]:
-        store.put_file(session, order_id, FINALIST, archive)
+        store.put_file(session, order_id, FileRole.FINALIST, archive)
         return {}
 
     result = {

@@ -46,6 +46,15 @@ class Deployment(StrEnum):
     PROPOSE = "propose"  # published and listed only
 
 
+class FileRole(StrEnum):
+    """What a file that is kept with an order is to it."""
+
+    ARTIFACT = "artifact"  # as the buyer runs it
+    TRACES = "traces"
+    CANDIDATE = "candidate"  # made elsewhere
+    FINALIST = "finalist"  # what is judged
+
+
 @dataclass(frozen=True, kw_only=True)
 class OrderRequest:
     """What a buyer asks for, past the parsing of its parts.

@@ -187,7 +187,7 @@ class DurableWork:
             if known is None:
                 session.execute(
                     insert(workers).values(
-                        beat, executor_id=self._executor_id, process=_process_mark()
+                        beat | {"executor_id": self._executor_id, "process": _process_mark()}
                     )
                 )
 

@@ -7,9 +7,12 @@ from typing import Any
 
 from aem.artifact import Bundle
 from devops_agent.synthesis.errors import BudgetExhaustedError
-from devops_agent.synthesis.port import CaseScore, Evaluation
-from gold import CaseOutcome, CaseType, GoldCase, GoldDataset, score_case
+from devops_agent.synthesis.port import CaseScore, DevCase, Evaluation
+from gold import CaseOutcome, CaseType, DatasetRef, GoldCase, GoldDataset, score_case
 from sandbox import CaseRun, SandboxLimits, SandboxSession, SessionExpiredError
+
+HOLDOUT = "holdout"
+"""The part of a dataset that only the judge sees."""
 
 HARD_TYPES = (CaseType.STRUCTURE, CaseType.INVARIANT, CaseType.ADVERSARIAL)
 """One failed case of these rejects a candidate, whatever it gains elsewhere."""
@@ -94,6 +97,25 @@ class SandboxEvaluator:
             error=run.error,
             output=_parsed(run.output_text),
         )
+
+
+def dev_case(case: GoldCase) -> DevCase:
+    """Show a dev case to synthesizers: all that it says but what names and asks is expectation."""
+    expectation = case.to_json()
+    for asked in ("id", "type", "group", "input"):
+        del expectation[asked]
+    return DevCase(
+        id=case.id,
+        type=case.type.value,
+        group=case.group,
+        input=case.input,
+        expectation=expectation,
+    )
+
+
+def holdout_cases(dataset: DatasetRef) -> int:
+    """Return how many cases of a dataset only the judge sees."""
+    return sum(dataset.counts[HOLDOUT].values())
 
 
 def session_limits(bundle: Bundle, session_ms: int) -> SandboxLimits:

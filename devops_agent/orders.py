@@ -13,8 +13,7 @@ from core.ids import new_id
 from core.money import format_tokens
 from core.principals import Principal, Role
 from devops_agent import store
-from devops_agent.candidates import ARTIFACT, CANDIDATE, TRACES
-from devops_agent.domain import Order, OrderMoney, OrderRequest, OrderState, OrderTerms
+from devops_agent.domain import FileRole, Order, OrderMoney, OrderRequest, OrderState, OrderTerms
 from devops_agent.durable import DurableWork
 from devops_agent.errors import (
     BelowThresholdError,
@@ -22,10 +21,10 @@ from devops_agent.errors import (
     OrderNotFoundError,
     SubmissionError,
 )
+from devops_agent.evaluation import holdout_cases
 from devops_agent.metering import OrderMetering
 from devops_agent.progress import OrderRecord
 from devops_agent.traces import parse_traces
-from devops_agent.validation import holdout_cases
 from devops_agent.workflow import WORKFLOW
 from gold import GoldNotFoundError, GoldService
 
@@ -225,10 +224,10 @@ class Orders:
             return 0  # an unknown dataset is complained of in its turn
 
     def _keep_files(self, session: Session, order_id: str, submission: Submission) -> None:
-        store.put_file(session, order_id, ARTIFACT, submission.artifact)
-        store.put_file(session, order_id, TRACES, submission.traces)
+        store.put_file(session, order_id, FileRole.ARTIFACT, submission.artifact)
+        store.put_file(session, order_id, FileRole.TRACES, submission.traces)
         if submission.candidate is not None:
-            store.put_file(session, order_id, CANDIDATE, submission.candidate)
+            store.put_file(session, order_id, FileRole.CANDIDATE, submission.candidate)
 
 
 def _require_same_artifact(expected: str, found: str) -> None:

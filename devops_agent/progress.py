@@ -8,8 +8,7 @@ from sqlalchemy.orm import Session
 from core.clock import Clock
 from core.events import EventLog
 from devops_agent import store
-from devops_agent.candidates import CANDIDATE, FINALIST
-from devops_agent.domain import Order, OrderState
+from devops_agent.domain import FileRole, Order, OrderState
 
 
 def order_topic(order_id: str) -> str:
@@ -32,17 +31,17 @@ class OrderRecord:
 
     def ingest(self, session: Session, order_id: str) -> bool:
         """Take the submission in; return whether a candidate must be searched for."""
-        order = self.enter(session, order_id, OrderState.INGESTED)
-        candidate = store.find_file(session, order.id, CANDIDATE)
+        self.enter(session, order_id, OrderState.INGESTED)
+        candidate = store.find_file(session, order_id, FileRole.CANDIDATE)
         if candidate is None:
             return True
-        store.put_file(session, order.id, FINALIST, candidate)
+        store.put_file(session, order_id, FileRole.FINALIST, candidate)
         return False
 
-    def enter(self, session: Session, order_id: str, state: OrderState, **data: Any) -> Order:
+    def enter(self, session: Session, order_id: str, state: OrderState, **data: Any) -> None:
         """Move an order to a state."""
         order = store.get(session, order_id, lock=True)
-        return self.save(session, replace(order, state=state), **data)
+        self.save(session, replace(order, state=state), **data)
 
     def note(self, session: Session, order_id: str, stage: str, found: dict[str, Any]) -> None:
         """Keep what a stage found out."""

@@ -10,8 +10,7 @@ from aem.artifact import Bundle
 from core.errors import AemError
 from core.principals import Principal, Role
 from devops_agent import store
-from devops_agent.candidates import ARTIFACT, FINALIST
-from devops_agent.domain import Deployment, Order, OrderState
+from devops_agent.domain import Deployment, FileRole, Order, OrderState
 from devops_agent.progress import OrderRecord
 from gold import GoldService
 from market import Market
@@ -131,9 +130,9 @@ class Publication:
     def _version(self, session: Session, order: Order, head: ChannelState | None) -> Version:
         """Publish the finalist; where the channel is empty, the submitted baseline before it."""
         actor = _actor(order)
-        finalist = _bundle(session, order, FINALIST)
+        finalist = _bundle(session, order, FileRole.FINALIST)
         parents = [head.digest] if head else []
-        submitted = _bundle(session, order, ARTIFACT)
+        submitted = _bundle(session, order, FileRole.ARTIFACT)
         if head is None and submitted.digest != finalist.digest:
             baseline = self._registry.versions.publish(
                 session,

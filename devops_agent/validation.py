@@ -13,16 +13,14 @@ from sqlalchemy.orm import Session
 from aem.artifact import Bundle
 from core.database import Database
 from devops_agent import store
-from devops_agent.candidates import ARTIFACT, FINALIST
-from devops_agent.domain import Order, OrderTerms, WorkKey
-from devops_agent.evaluation import session_limits
+from devops_agent.domain import FileRole, Order, OrderTerms, WorkKey
+from devops_agent.evaluation import HOLDOUT, holdout_cases, session_limits
 from devops_agent.metering import Use
 from devops_agent.work import Performed, UseMeter, largest_affordable
-from gold import CaseOutcome, DatasetRef, GoldCase, GoldReport, GoldService, Judge
+from gold import CaseOutcome, GoldCase, GoldReport, GoldService, Judge
 from registry import ChannelEmptyError, Registry
 from sandbox import Sandbox, SessionExpiredError
 
-HOLDOUT = "holdout"
 VARIANT = "artifact"
 
 JUDGE_SEED = 0
@@ -72,7 +70,7 @@ class Validation:
         with self._database.reading() as session:
             order = store.get(session, key.order_id)
             dataset = self._gold.load(session, order.request.gold)
-            finalist = _bundle(session, order.id, FINALIST)
+            finalist = _bundle(session, order.id, FileRole.FINALIST)
             incumbent = self._incumbent(session, order)
         with self._database.transaction() as session:
             try_number = self._gold.record_try(session, digest=dataset.digest, order_id=order.id)
@@ -109,8 +107,8 @@ class Validation:
             pass
         else:
             return self._registry.versions.bundle(session, head.digest)
-        submitted = _bundle(session, order.id, ARTIFACT)
-        finalist = _bundle(session, order.id, FINALIST)
+        submitted = _bundle(session, order.id, FileRole.ARTIFACT)
+        finalist = _bundle(session, order.id, FileRole.FINALIST)
         return None if submitted.digest == finalist.digest else submitted
 
     def _run(
@@ -167,11 +165,6 @@ class Validation:
             "report": report.view("submitter"),
         }
         return Performed(result=result, keep=keep)
-
-
-def holdout_cases(dataset: DatasetRef) -> int:
-    """Return how many cases of a dataset only the judge sees."""
-    return sum(dataset.counts[HOLDOUT].values())
 
 
 def _bundle(session: Session, order_id: str, role: str) -> Bundle:

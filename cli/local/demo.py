@@ -11,6 +11,7 @@ from cli.local.demonstration import Demonstration, Narrator
 from cli.local.embedded import EmbeddedService
 from cli.local.example import Example
 from cli.output import ExitCode, json_option, print_json
+from cli.remote.connection import remote
 
 
 @click.command()
@@ -21,6 +22,7 @@ from cli.output import ExitCode, json_option, print_json
     show_default=True,
 )
 @json_option
+@remote
 def demo(sandbox: str, *, as_json: bool) -> None:
     """Run the main job end to end, on a real example, in a service of its own.
 
