@@ -242,7 +242,7 @@ class Channels:
         require_writer(actor, ArtifactName.parse(artifact))
         if version_store.lock_artifact(session, artifact) is None:
             raise ArtifactNotFoundError(f"there is no artifact {artifact!r}", artifact=artifact)
-        return store.find_head(session, artifact, channel, locked=True)
+        return store.find_head(session, artifact, channel)
 
     def _require_deployable(
         self, session: Session, artifact: str, digest: str, head: ChannelState | None

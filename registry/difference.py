@@ -10,8 +10,9 @@ FILE_LIMIT_BYTES = 262_144
 
 FILE_LIMIT_LINES = 5_000
 
-TOTAL_LIMIT_CHARACTERS = 1_048_576
-"""Of all hunks together: more is for a tool of one's own, on a clone of the repository."""
+TOTAL_LIMIT_BYTES = 2_097_152
+"""Of all files that are compared by line, both sides; the hunks are at most twice as long. More is
+for a tool of one's own, on a clone of the repository."""
 
 
 class FileChange(StrEnum):
@@ -42,55 +43,60 @@ class FileDifference:
 def compare_files(
     old: Mapping[str, bytes], new: Mapping[str, bytes]
 ) -> tuple[FileDifference, ...]:
-    """Compare two sets of files; the result's size is bounded, every changed path is named."""
+    """Compare two sets of files; the work is bounded, and every changed path is named."""
     differences = []
-    left_characters = TOTAL_LIMIT_CHARACTERS
+    left_bytes = TOTAL_LIMIT_BYTES
     for path in sorted(old.keys() | new.keys()):
-        if old.get(path) != new.get(path):
-            found = _compare(path, old.get(path), new.get(path), left_characters)
-            left_characters -= len(found.hunks)
-            differences.append(found)
+        before, after = old.get(path), new.get(path)
+        if before == after:
+            continue
+        found = _compare(path, before, after, left_bytes)
+        if not found.note:
+            left_bytes -= len(before or b"") + len(after or b"")
+        differences.append(found)
     return tuple(differences)
 
 
-def _compare(
-    path: str, old: bytes | None, new: bytes | None, left_characters: int
-) -> FileDifference:
+def _compare(path: str, old: bytes | None, new: bytes | None, left_bytes: int) -> FileDifference:
     if old is None:
         change = FileChange.ADDED
     else:
         change = FileChange.REMOVED if new is None else FileChange.CHANGED
-    before, after = _read_lines(old or b""), _read_lines(new or b"")
-    if before is None or after is None:
-        return FileDifference(path=path, change=change, hunks="", note="binary")
-    if max(map(len, (old or b"", new or b""))) > FILE_LIMIT_BYTES:
-        return FileDifference(path=path, change=change, hunks="", note="too large")
-    if max(len(before), len(after)) > FILE_LIMIT_LINES:
-        return FileDifference(path=path, change=change, hunks="", note="too large")
-    hunks = _write_hunks(path, None if old is None else before, None if new is None else after)
-    if len(hunks) > left_characters:
-        note = "left out: the whole is too large"
-        return FileDifference(path=path, change=change, hunks="", note=note)
-    return FileDifference(path=path, change=change, hunks=hunks, note="")
+    sides = (old or b"", new or b"")
+    note = _note(sides, left_bytes)
+    hunks = "" if note else _write_hunks(path, old, new)
+    return FileDifference(path=path, change=change, hunks=hunks, note=note)
 
 
-def _read_lines(content: bytes) -> list[str] | None:
-    """Return the lines with their ends, or None if it is no text."""
-    if b"\0" in content:
-        return None
+def _note(sides: tuple[bytes, bytes], left_bytes: int) -> str:
+    """Return why the sides are not compared by line, or nothing."""
+    if any(map(_is_binary, sides)):
+        return "binary"
+    if max(map(len, sides)) > FILE_LIMIT_BYTES:
+        return "too large"
+    if max(side.count(b"\n") for side in sides) > FILE_LIMIT_LINES:
+        return "too large"
+    return "left out: the whole is too large" if sum(map(len, sides)) > left_bytes else ""
+
+
+def _is_binary(content: bytes) -> bool:
     try:
-        text = content.decode()
+        return "\0" in content.decode()
     except UnicodeDecodeError:
-        return None
-    lines = text.split("\n")
+        return True
+
+
+def _read_lines(content: bytes) -> list[str]:
+    """Return the lines with their ends; only a line feed ends a line."""
+    lines = content.decode().split("\n")
     ended = [line + "\n" for line in lines[:-1]]
     return [*ended, lines[-1]] if lines[-1] else ended
 
 
-def _write_hunks(path: str, old: list[str] | None, new: list[str] | None) -> str:
+def _write_hunks(path: str, old: bytes | None, new: bytes | None) -> str:
     lines = difflib.unified_diff(
-        old or [],
-        new or [],
+        _read_lines(old or b""),
+        _read_lines(new or b""),
         fromfile="/dev/null" if old is None else f"a/{path}",
         tofile="/dev/null" if new is None else f"b/{path}",
     )

@@ -17,12 +17,10 @@ from registry.store.tables import (
 )
 
 
-def find_head(
-    session: Session, artifact: str, channel: str, *, locked: bool = False
-) -> ChannelState | None:
-    """Return what the channel serves, if anything; `locked` holds it for the transaction."""
+def find_head(session: Session, artifact: str, channel: str) -> ChannelState | None:
+    """Return what the channel serves, if anything."""
     query = select(channels).where(channels.c.artifact == artifact, channels.c.channel == channel)
-    row = session.execute(query.with_for_update() if locked else query).one_or_none()
+    row = session.execute(query).one_or_none()
     return None if row is None else _read_state(row)
 
 

@@ -1,4 +1,4 @@
-"""The registry's tables; all but ``artifacts`` and ``channels`` only grow (`registry.ddl`)."""
+"""The registry's tables; all but ``artifacts`` and ``channels`` only grow, kept by triggers."""
 
 from sqlalchemy import (
     JSON,
@@ -147,15 +147,3 @@ channel_acknowledgements = Table(
     ),
     Index("ix_channel_acknowledgements_agent", "artifact", "channel", "agent", "sequence"),
 )
-
-APPEND_ONLY = (
-    artifact_blobs,
-    versions,
-    version_files,
-    version_parents,
-    version_yanks,
-    attestations,
-    channel_moves,
-    channel_acknowledgements,
-)
-"""Tables whose rows, once written, never change and never go."""

@@ -210,7 +210,7 @@ def test_the_registry_is_its_model(house: RegistryHouse) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=20,
+            max_examples=12,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -6,6 +6,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from aem.proof import digest_of
+from core.database import metadata
 from registry import (
     ArtifactNotFoundError,
     BlobCorruptedError,
@@ -19,10 +20,18 @@ from registry import (
     VersionNotFoundError,
     VersionSource,
     VersionYankedError,
-    ddl,
 )
 from registry.store import tables
-from tests.fakes.registry import ARTIFACT, OWNER, STRANGER, RegistryHouse, bundle, evidence
+from tests.fakes.registry import (
+    APPEND_ONLY,
+    ARTIFACT,
+    OWNER,
+    STRANGER,
+    RegistryHouse,
+    bundle,
+    evidence,
+    switch_guards_off,
+)
 
 
 def test_a_version_is_its_bundle_with_number_parents_order_and_time(house: RegistryHouse) -> None:
@@ -223,7 +232,8 @@ def test_what_yank_refuses(house: RegistryHouse) -> None:
 
 def test_a_changed_blob_is_noticed_when_it_is_read(house: RegistryHouse) -> None:
     version = house.publish(bundle("one"))
-    _run(house, ddl.removal(house.database.engine.dialect.name))
+    with house.database.engine.begin() as connection:
+        switch_guards_off(connection)
     blobs = tables.artifact_blobs
     original = digest_of(bundle("one").files["phrase.py"])
     with house.database.transaction() as session:
@@ -234,11 +244,11 @@ def test_a_changed_blob_is_noticed_when_it_is_read(house: RegistryHouse) -> None
         house.registry.versions.bundle(session, version.digest)
 
 
-@pytest.mark.parametrize("table", [table.name for table in tables.APPEND_ONLY])
+@pytest.mark.parametrize("table", APPEND_ONLY)
 def test_append_only_tables_refuse_every_change(house: RegistryHouse, table: str) -> None:
     first, second = (house.publish_accepted(bundle("one")), house.publish_accepted(bundle("two")))
     _fill(house, first.digest, second.digest)
-    column = next(iter(tables.metadata.tables[table].columns)).name
+    column = next(iter(metadata.tables[table].columns)).name
     attempts = [
         f"UPDATE {table} SET {column} = {column}",  # noqa: S608 - our own names
         f"DELETE FROM {table}",  # noqa: S608
@@ -247,7 +257,7 @@ def test_append_only_tables_refuse_every_change(house: RegistryHouse, table: str
         else f"TRUNCATE {table} CASCADE",
     ]
     for attempt in attempts:
-        with pytest.raises(DBAPIError, match=rf"{table}_(kept|not_\w+)"):
+        with pytest.raises(DBAPIError, match=f"{table} is append-only"):
             _run(house, [attempt])
 
 
@@ -261,7 +271,7 @@ def test_replacement_is_refused_with_recursive_triggers_off(sqlite_house: Regist
             " order_id, actor, commit_id, created_at FROM versions"
         )
         for statement in ("INSERT OR REPLACE INTO versions SELECT * FROM versions", same_number):
-            with pytest.raises(DBAPIError, match="versions_not_replaced"):
+            with pytest.raises(DBAPIError, match="versions is append-only"):
                 connection.exec_driver_sql(statement)
 
 
@@ -279,19 +289,10 @@ def test_replacement_is_refused_with_recursive_triggers_off(sqlite_house: Regist
 def test_artifacts_and_channels_change_forward_only(house: RegistryHouse, change: str) -> None:
     first, second = (house.publish_accepted(bundle("one")), house.publish_accepted(bundle("two")))
     _fill(house, first.digest, second.digest)
-    with pytest.raises(DBAPIError, match="forward"):
-        _run(house, [f"UPDATE {change}"])
-    with pytest.raises(DBAPIError, match=r"_(kept|not_deleted)"):
-        _run(house, [f"DELETE FROM {change.split(' ', maxsplit=1)[0]}"])  # noqa: S608
-
-
-def test_triggers_come_and_go_whole(house: RegistryHouse) -> None:
-    name = house.database.engine.dialect.name
-    _run(house, ddl.removal(name))
-    _run(house, ddl.statements(name))
-    house.publish(bundle("one"))
-    with pytest.raises(DBAPIError):
-        _run(house, ["DELETE FROM versions"])
+    table = change.split(" ", maxsplit=1)[0]
+    for attempt in (f"UPDATE {change}", f"DELETE FROM {table}"):  # noqa: S608 - our own names
+        with pytest.raises(DBAPIError, match=f"{table} only goes forward"):
+            _run(house, [attempt])
 
 
 def _fill(house: RegistryHouse, first: str, second: str) -> None:

@@ -1,6 +1,6 @@
 from registry.difference import (
     FILE_LIMIT_LINES,
-    TOTAL_LIMIT_CHARACTERS,
+    TOTAL_LIMIT_BYTES,
     FileChange,
     compare_files,
 )
@@ -43,5 +43,6 @@ def test_the_whole_is_bounded_and_still_names_every_file() -> None:
     new = {f"{index:02}": b"x" * 200_000 for index in range(20)}
     found = compare_files({}, new)
     assert [entry.path for entry in found] == sorted(new)
-    assert sum(len(entry.hunks) for entry in found) <= TOTAL_LIMIT_CHARACTERS
-    assert {entry.note for entry in found} == {"", "left out: the whole is too large"}
+    assert sum(len(entry.hunks) for entry in found) <= 2 * TOTAL_LIMIT_BYTES
+    notes = [entry.note for entry in found]
+    assert notes == [""] * 10 + ["left out: the whole is too large"] * 10
