@@ -284,15 +284,16 @@ def test_warnings_do_not_forbid_loading(files: Files) -> None:
 
 def test_many_warnings_hide_no_error(files: Files) -> None:
     attack = json.loads(files[ATTACK].splitlines()[0])
-    spoiled = files
-    lines = [
-        json.dumps({**attack, "id": f"more-{number}", "injected": ["not in there"]}).encode()
+    warned = [
+        {**attack, "id": f"more-{number}", "injected": ["not in there"]}
         for number in range(limits.MAX_FINDINGS + 5)
     ]
-    spoiled = {**files, ATTACK: files[ATTACK] + b"\n".join([*lines, b"{"])}
+    cases = [*warned, {**attack, "id": "last", "twin": "nobody"}]
+    lines = b"".join(json.dumps(case).encode() + b"\n" for case in cases)
+    spoiled = {**files, ATTACK: files[ATTACK] + lines}
     found = lint(spoiled)
-    assert any(finding.is_error for finding in found)
-    assert len(found) <= 2 * limits.MAX_FINDINGS
+    assert [finding.reason for finding in found if finding.is_error] == ["twin_unknown"]
+    assert len(found) == limits.MAX_FINDINGS + 1
     with pytest.raises(GoldFormatError):
         load_dataset(spoiled)
 
