@@ -2,7 +2,7 @@
 
     .venv/bin/python scripts/new_migration.py "what changes"
 
-Triggers are not seen by the comparison: add them by hand, for both databases.
+Guards (`core.guards`) are not seen by the comparison: add them by hand.
 """
 
 import sys
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from alembic import command
 
-import api.composition  # noqa: F401 - registers every room's tables
+import api.composition  # noqa: F401 - registers the tables of every room
 from api.migration import configuration, migrate
 from core.database import Database, make_engine
 

@@ -69,7 +69,8 @@ def _create_ledger_accounts() -> None:
         sa.Column("debits_held", sa.BigInteger(), nullable=False),
         sa.Column("credits_held", sa.BigInteger(), nullable=False),
         sa.CheckConstraint(
-            "credits_posted >= 0 AND debits_posted >= 0 AND debits_held >= 0 AND credits_held >= 0",
+            "credits_posted >= 0 AND debits_posted >= 0"
+            " AND debits_held >= 0 AND credits_held >= 0",
             name="ck_ledger_accounts_sums",
         ),
         sa.CheckConstraint(

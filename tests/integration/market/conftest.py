@@ -1,22 +1,11 @@
 """A market on an empty database, with a clock that the tests move."""
 
 import pytest
-from sqlalchemy import text
 
-from core.database import Database, metadata
+from core.database import Database
 from core.events import EventLog
 from market import Market, MarketSettings
-from market.ddl import statements
 from tests.fakes.clock import FakeClock
-
-
-@pytest.fixture
-def database(bare_database: Database) -> Database:
-    with bare_database.transaction() as session:
-        metadata.create_all(session.connection())
-        for statement in statements(bare_database.engine.dialect.name):
-            session.execute(text(statement))
-    return bare_database
 
 
 @pytest.fixture
