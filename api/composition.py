@@ -10,8 +10,8 @@ from api.idempotency import Mutations
 from api.keys import ApiKeys
 from api.migration import migrate
 from api.parts import Parts
-from api.seals import Sealer
 from api.settings import Settings
+from api.upkeep import Chore, Upkeep
 from core.clock import Clock, SystemClock
 from core.database import Database, make_engine
 from core.events import EventLog
@@ -43,6 +43,11 @@ from sandbox import Sandbox, select_sandbox
 LOG_ORIGIN = "aem-ledger"
 """Name of the ledger's log in its checkpoints."""
 
+POINTER_CHECK_INTERVAL_S = 600.0
+"""Pointers last for days and are renewed half-way: any part of an hour is often enough."""
+
+HOLD_EXPIRY_INTERVAL_S = 10.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
@@ -58,20 +63,20 @@ class Service:
     first_key: str | None
     sandbox: Sandbox
     ticker: Ticker
-    sealer: Sealer
+    upkeep: Upkeep
 
     def start(self) -> None:
         """Begin to tick, to seal and to take orders."""
         with self.parts.database.transaction() as session:
             self.parts.market.adopt(session)
         self.ticker.start()
-        self.sealer.start()
+        self.upkeep.start()
         self.parts.durable.start()
 
     def stop(self) -> None:
         """Stop in the reverse order; orders under way are resumed by another worker."""
         self.parts.durable.stop()
-        self.sealer.stop()
+        self.upkeep.stop()
         self.ticker.stop()
         self.sandbox.close()
         self.parts.database.dispose()
@@ -107,9 +112,7 @@ def build_service(
         first_key=_first_key(database, parts.keys),
         sandbox=sandbox,
         ticker=Ticker(database=database, market=parts.market, clock=clock),
-        sealer=Sealer(
-            database=database, ledger=parts.ledger, interval_s=settings.checkpoint_interval_s
-        ),
+        upkeep=_upkeep(parts, checkpoint_interval_s=settings.checkpoint_interval_s),
     )
 
 
@@ -166,6 +169,7 @@ def _build_parts(
         record=record,
         metering=metering,
         gold=gold,
+        registry=registry,
         durable=durable,
         synthesizers=synthesizers,
         terms=terms,
@@ -188,6 +192,29 @@ def _build_parts(
         orders=orders,
         terms=terms,
         durable=durable,
+    )
+
+
+def _upkeep(parts: Parts, *, checkpoint_interval_s: float) -> Upkeep:
+    return Upkeep(
+        parts.database,
+        [
+            Chore(
+                name="sign the ledger's head",
+                interval_s=checkpoint_interval_s,
+                run=parts.ledger.checkpoint,
+            ),
+            Chore(
+                name="renew channel pointers",
+                interval_s=POINTER_CHECK_INTERVAL_S,
+                run=parts.registry.channels.renew_pointers,
+            ),
+            Chore(
+                name="expire holds",
+                interval_s=HOLD_EXPIRY_INTERVAL_S,
+                run=parts.ledger.expire_holds,
+            ),
+        ],
     )
 
 

@@ -1,72 +1,40 @@
-"""``aem``: the entry point. Commands are imported when they are used, so that help is quick."""
+"""``aem``: the entry point."""
 
-import importlib
 import sys
-from collections.abc import Callable
-from typing import Any
 
 import click
 
+from cli.lazy import Lazy, LazyGroup
 from cli.output import ExitCode, fail
 
-_REMOTE: dict[str, tuple[str, str]] = {
-    "submit": ("cli.remote.orders", "Pay for an improvement of an artifact."),
-    "status": ("cli.remote.orders", "Show an order, or the newest orders."),
-    "watch": ("cli.remote.orders", "Follow an order live until it ends."),
-    "report": ("cli.remote.orders", "Show the judge's report on an order."),
-    "log": ("cli.remote.versions", "Show an artifact's versions and what its channel ran when."),
-    "diff": ("cli.remote.versions", "Show what differs between two versions."),
-    "promote": ("cli.remote.versions", "Point a channel to a version."),
-    "rollback": ("cli.remote.versions", "Point a channel back to the version before."),
-    "wallet": ("cli.remote.money", "Show a wallet: balance, threshold, last transfers."),
-    "ledger": ("cli.remote.money", "Read the ledger: accounts, transfers, usage."),
-    "budget": ("cli.remote.money", "Set budgets and hand out their tokens."),
-    "audit": ("cli.remote.money", "Prove that the ledger is whole."),
-    "prices": ("cli.remote.money", "Show the market's current prices."),
-    "gold": ("cli.remote.gold", "Lint, freeze and show Gold Datasets."),
-    "keys": ("cli.remote.keys", "Make, list and revoke API keys."),
+_ORDERS, _VERSIONS, _MONEY = "cli.remote.orders", "cli.remote.versions", "cli.remote.money"
+_COMMANDS = {
+    "submit": Lazy(module=_ORDERS, help="Pay for an improvement of an artifact."),
+    "status": Lazy(module=_ORDERS, help="Show an order, or the newest orders."),
+    "watch": Lazy(module=_ORDERS, help="Follow an order live until it ends."),
+    "report": Lazy(module=_ORDERS, help="Show the judge's report on an order."),
+    "log": Lazy(module=_VERSIONS, help="Show versions, and what a channel ran when."),
+    "diff": Lazy(module=_VERSIONS, help="Show what differs between two versions."),
+    "promote": Lazy(module=_VERSIONS, help="Point a channel to a version."),
+    "rollback": Lazy(module=_VERSIONS, help="Point a channel back to the version before."),
+    "wallet": Lazy(module=_MONEY, help="Show a wallet: balance, threshold, transfers."),
+    "ledger": Lazy(module=_MONEY, help="Read the ledger: accounts, transfers, usage."),
+    "budget": Lazy(module=_MONEY, help="Set budgets and hand out their tokens."),
+    "audit": Lazy(module=_MONEY, help="Prove that the ledger is whole."),
+    "prices": Lazy(module=_MONEY, help="Show the market's current prices."),
+    "gold": Lazy(module="cli.remote.gold", help="Lint, freeze and show Gold Datasets."),
+    "keys": Lazy(module="cli.remote.keys", help="Make, list and revoke API keys."),
+    "serve": Lazy(module="cli.local.service", help="The service: API and worker.", is_local=True),
+    "worker": Lazy(module="cli.local.service", help="One more worker.", is_local=True),
+    "demo": Lazy(
+        module="cli.local.demo", help="The main job on a shipped example.", is_local=True
+    ),
 }
-_LOCAL: dict[str, tuple[str, str]] = {
-    "serve": ("cli.local.service", "Run the service: API and worker in one process."),
-    "worker": ("cli.local.service", "Run one more worker on the service's database."),
-    "demo": ("cli.local.demo", "Run the main job end to end on a shipped example."),
-}
-_COMMANDS = _REMOTE | _LOCAL
 
 
-class LazyCommands(click.Group):
-    """A group that knows its commands' names and imports one when it is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the base's signature
-        """Return the names in the order of the tables above."""
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the base's signature
-        """Import the command's module."""
-        if cmd_name not in _COMMANDS:
-            return None
-        module, _ = _COMMANDS[cmd_name]
-        try:
-            command = getattr(importlib.import_module(module), cmd_name)
-        except ModuleNotFoundError as error:
-            if cmd_name in _LOCAL:
-                raise click.ClickException(
-                    f"`aem {cmd_name}` runs the service here and needs its packages"
-                    f" (missing: {error.name}): install aem-service[server]"
-                ) from error
-            raise
-        if not isinstance(command, click.Command):
-            raise TypeError(f"{module}.{cmd_name} is no command")
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - the base's signature
-        """List the commands without importing them."""
-        for title, table in (("Commands", _REMOTE), ("Service commands", _LOCAL)):
-            with formatter.section(title):
-                formatter.write_dl([(name, help_) for name, (_, help_) in table.items()])
-
-
-@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, lazy=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="aem-service", prog_name="aem")
 def cli() -> None:
     """AEM: agents pay for their own improvement, under invariants and a daily budget.
@@ -76,17 +44,14 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run a command; errors of the service become a message and an exit code of their own."""
-    run: Callable[..., Any] = cli
+    """Run a command; what goes wrong becomes a message and an exit code of its own."""
     try:
-        run(standalone_mode=False)
+        sys.exit(cli(standalone_mode=False))
     except click.exceptions.Abort:
         fail("interrupted", ExitCode.INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(ExitCode.USAGE)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

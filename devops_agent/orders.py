@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from aem.artifact import ArtifactError, Bundle
+from aem.artifact import ArtifactError, ArtifactKind, Bundle
 from core.clock import Clock
 from core.errors import AemError, NotAllowedError
 from core.ids import new_id
@@ -27,6 +27,7 @@ from devops_agent.progress import OrderRecord
 from devops_agent.traces import parse_traces
 from devops_agent.workflow import WORKFLOW
 from gold import GoldNotFoundError, GoldService
+from registry import Registry
 
 CANDIDATE_SYNTHESIZER = "candidate"
 """Names the way in of candidates that were made elsewhere."""
@@ -45,27 +46,22 @@ class Submission:
     artifact: bytes
     traces: bytes
     candidate: bytes | None
-    artifact_name: str | None
+    bundles: tuple[Bundle, ...]
     fault: AemError | ArtifactError | None
 
     @classmethod
     def read(cls, *, artifact: bytes, traces: bytes, candidate: bytes | None) -> "Submission":
         """Parse the files; never raises for what is wrong with them."""
-        name = None
+        bundles: tuple[Bundle, ...] = ()
         fault: AemError | ArtifactError | None = None
         try:
-            name = Bundle.from_archive(artifact).manifest.name
             parse_traces(traces)
-            if candidate is not None:
-                _require_same_artifact(name, Bundle.from_archive(candidate).manifest.name)
+            archives = [artifact] if candidate is None else [artifact, candidate]
+            bundles = tuple(map(_runnable, archives))
         except (AemError, ArtifactError) as error:
             fault = error
         return cls(
-            artifact=artifact,
-            traces=traces,
-            candidate=candidate,
-            artifact_name=name,
-            fault=fault,
+            artifact=artifact, traces=traces, candidate=candidate, bundles=bundles, fault=fault
         )
 
 
@@ -79,6 +75,7 @@ class Orders:
         record: OrderRecord,
         metering: OrderMetering,
         gold: GoldService,
+        registry: Registry,
         durable: DurableWork,
         synthesizers: Collection[str],
         terms: OrderTerms,
@@ -88,6 +85,7 @@ class Orders:
         self._record = record
         self._metering = metering
         self._gold = gold
+        self._registry = registry
         self._durable = durable
         self._synthesizers = synthesizers
         self._terms = terms
@@ -119,7 +117,7 @@ class Orders:
         quote.require(now=self._clock.now(), max_price_utok=request.max_price_utok)
         escrow_utok = min(request.max_price_utok, quote.maximum_utok)
         self._require_covered(session, principal, escrow_utok)
-        self._require_sound(session, request, submission)
+        self._require_sound(session, principal, request, submission)
         now = self._clock.now()
         order = Order(
             id=new_id("ord"),
@@ -192,12 +190,19 @@ class Orders:
             )
 
     def _require_sound(
-        self, session: Session, request: OrderRequest, submission: Submission
+        self,
+        session: Session,
+        principal: Principal,
+        request: OrderRequest,
+        submission: Submission,
     ) -> None:
         if submission.fault is not None:
             raise submission.fault
-        if submission.artifact_name is not None:
-            _require_same_artifact(request.artifact, submission.artifact_name)
+        for bundle in submission.bundles:
+            _require_same_artifact(request.artifact, bundle.manifest.name)
+            self._registry.versions.check_publishable(
+                artifact=request.artifact, bundle=bundle, actor=principal
+            )
         self._require_dataset(session, request)
         is_candidate = submission.candidate is not None
         if is_candidate != (request.synthesizer == CANDIDATE_SYNTHESIZER):
@@ -228,6 +233,17 @@ class Orders:
         store.put_file(session, order_id, FileRole.TRACES, submission.traces)
         if submission.candidate is not None:
             store.put_file(session, order_id, FileRole.CANDIDATE, submission.candidate)
+
+
+def _runnable(archive: bytes) -> Bundle:
+    """Return the bundle in an archive, if this service can run its kind."""
+    bundle = Bundle.from_archive(archive)
+    kind = bundle.manifest.kind
+    if kind is not ArtifactKind.PYTHON:
+        raise SubmissionError(
+            f"{bundle.manifest.name} is of kind {kind.value}; this service runs python artifacts"
+        )
+    return bundle
 
 
 def _require_same_artifact(expected: str, found: str) -> None:

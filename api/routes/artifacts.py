@@ -39,6 +39,7 @@ class RollbackBody(BaseModel):
 
     reason: str
     digest: str | None = None
+    expected_generation: int | None = Field(default=None, ge=1)
 
 
 class AcknowledgementBody(BaseModel):
@@ -218,6 +219,7 @@ def rollback(
             reason=body.reason,
             actor=mutation.principal,
             digest=body.digest,
+            expected_generation=body.expected_generation,
         )
         return _state(head)
 

@@ -1,5 +1,7 @@
 """``aem submit|status|watch|report``: orders."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +181,7 @@ def _follow(
     with client.events(f"order:{order_id}") as events:
         for event in events:
             if as_json:
-                click.echo(event.to_json_text())
+                click.echo(json.dumps(asdict(event)))
             elif not is_quiet:
                 _print_event(event.kind, event.data)
             if event.kind in ("settled", "refunded"):

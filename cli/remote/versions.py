@@ -40,8 +40,9 @@ def log(artifact: str, channel: str, *, as_json: bool) -> None:
         (move["generation"], f"v{move['number']}", move["cause"], move["at"], move["reason"])
         for move in history["items"]
     ]
-    columns = (">generation", "version", "by", "at", "because")
-    print_table(f"\nHistory of {channel}", columns, moves)
+    print_table(
+        f"\nHistory of {channel}", (">generation", "version", "by", "at", "because"), moves
+    )
 
 
 @click.command()
@@ -57,7 +58,7 @@ def diff(old: str, new: str, *, as_json: bool) -> None:
         print_json(found)
         return
     for file in found["files"]:
-        click.echo(file["text"] if file["text"] is not None else f"{file['path']}: binary")
+        click.echo(file["hunks"] or f"{file['path']}: {file['change']} ({file['note']})")
 
 
 @click.command()
