@@ -88,7 +88,11 @@ class Database:
         """Wrap an engine made by `make_engine`; no I/O."""
         self.engine = engine
         self.writing_engine = engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
-        self._reading_engine = engine.execution_options(sqlite_begin="BEGIN")
+        self._reading_engine = (
+            engine.execution_options(sqlite_begin="BEGIN")
+            if self.is_sqlite
+            else engine.execution_options(isolation_level="REPEATABLE READ")
+        )
 
     @property
     def is_sqlite(self) -> bool:

@@ -285,5 +285,5 @@ def _print_audit(report: dict[str, Any]) -> None:
         click.echo(f"{name:<10} {mark}")
         bad = finding.get("first_bad")
         if bad:
-            click.echo(f"           first bad record: {bad['kind']} {bad['id']}: {bad['why']}")
+            click.echo(f"           first bad record: {bad['record']} {bad['id']}: {bad['why']}")
     click.echo("verified" if report["verified"] else "NOT VERIFIED")
