@@ -94,7 +94,7 @@ class _Repair:
             RESERVED_PASSES * len(self._cases),
             int(self._bench.remaining_runs * RESERVED_SHARE),
         )
-        search = Search(self._bench, vocabulary, reserved)
+        search = Search(self._bench, self._dictionary, vocabulary, reserved)
         final = self._rounds(search, baseline)
         if final.loss >= baseline.loss - EPSILON:
             return self._nothing("no edit within the budget lowers the dev loss")

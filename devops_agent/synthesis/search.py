@@ -6,8 +6,7 @@ several faults are mended one by one. Where a sweep gains nothing, partial repai
 some case and hurt another) are guarded by conditions, and pairs of edits are tried.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from aem.artifact import Bundle
@@ -15,9 +14,11 @@ from devops_agent.synthesis.edits.catalogue import Catalogue
 from devops_agent.synthesis.edits.completion import guarded
 from devops_agent.synthesis.edits.site import Vocabulary
 from devops_agent.synthesis.errors import BudgetExhaustedError
+from devops_agent.synthesis.gains import Gain, Partial, adds_right_facts
 from devops_agent.synthesis.history import sequenced
 from devops_agent.synthesis.probes import ProbePlan
 from devops_agent.synthesis.source import Edit
+from devops_agent.synthesis.symptoms import Dictionary
 from devops_agent.synthesis.workbench import (
     EPSILON,
     Scores,
@@ -30,6 +31,11 @@ from devops_agent.synthesis.workbench import (
 
 SWEEP_SHARE = 0.45
 """Share of the runs that are left which one sweep may use, so that later ones have theirs."""
+
+GUARDS_SHARE = 0.3
+REST_SHARE = 0.7
+"""Where a sweep gains nothing: what guards, and then the sweep's rest, may use of what is left;
+pairs have the remainder."""
 
 ALTERNATIVES_SHARE = 0.15
 """After the first full repair, so many of the runs used until then go on looking for a plainer
@@ -55,50 +61,31 @@ PAIR_COST = 1.5
 MAX_PAIR_EDITS = 600
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gain:
-    """An edit that lowers the loss.
-
-    Attributes:
-        edits: one, or two that only help together.
-        scores: of all dev cases, or of a sample.
-        worth: how much loss it takes away, less what it adds elsewhere; estimated from a sample.
-    """
-
-    edits: Sequence[Edit]
-    scores: Scores
-    worth: float
-
-    @property
-    def cost(self) -> float:
-        """How unusual and how large the change is."""
-        return sum(edit.cost + 0.002 * len(edit.text) for edit in self.edits)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Partial:
-    """An edit that helps some probe and is no gain on the whole."""
-
-    edit: Edit
-    helped: Sequence[str]
-    gain: float
-
-
 class Search:
     """Looks for gains on one workbench; remembers variants that were tried."""
 
-    def __init__(self, bench: Workbench, vocabulary: Vocabulary, reserved_runs: int) -> None:
+    def __init__(
+        self,
+        bench: Workbench,
+        dictionary: Dictionary,
+        vocabulary: Vocabulary,
+        reserved_runs: int,
+    ) -> None:
         """Keep what the search needs; nothing is run.
 
         Args:
             bench: runs the variants.
+            dictionary: takes outputs apart.
             vocabulary: what edits may use of the dev cases.
             reserved_runs: runs to leave over for the selection at the end.
         """
         self._bench = bench
+        self._dictionary = dictionary
+        self._cases = {case.id: case for case in bench.context.dev_cases}
         self._catalogue = Catalogue(vocabulary)
         self._reserved = reserved_runs
         self._seen: set[bytes] = set()
+        self._rest: Iterator[tuple[Edit, ...]] = iter(())
         self.partials: list[Partial] = []
         self.repairs: list[Gain] = []
 
@@ -106,11 +93,11 @@ class Search:
         """Try single edits on the state, the likeliest first; return those that help."""
         self.partials = []
         ranked = sorted(self._catalogue.edits(state.program), key=plan.rank)  # a stable sort
-        limit = self._bench.runs + int(self._spendable() * SWEEP_SHARE)
-        return self._try_all(state, plan, ((edit,) for edit in ranked), limit)
+        self._rest = iter([(edit,) for edit in ranked])
+        return self._try_all(state, plan, self._rest, self._limit(SWEEP_SHARE))
 
     def complete(self, state: State, plan: ProbePlan) -> Sequence[Gain]:
-        """Guard partial repairs with conditions, then try pairs of edits."""
+        """Guard partial repairs with conditions, end the sweep, then try pairs of edits."""
         partials = sorted(self.partials, key=lambda partial: (-partial.gain, partial.edit.cost))[
             :MAX_PARTIALS
         ]
@@ -118,16 +105,21 @@ class Search:
             (edit for partial in partials for edit in guarded(state.program, partial.edit)),
             key=lambda edit: edit.cost,
         )
-        limit = self._bench.runs + self._spendable() // 2
-        found = self._try_all(state, plan, ((edit,) for edit in guards), limit)
-        if found:
-            return found
-        limit = self._bench.runs + self._spendable()
-        return self._try_all(state, plan, self._pairs(state, plan, partials), limit)
+        guarded_variants = iter([(edit,) for edit in guards])
+        return (
+            self._try_all(state, plan, guarded_variants, self._limit(GUARDS_SHARE))
+            or self._try_all(state, plan, self._rest, self._limit(REST_SHARE))
+            or self._try_all(state, plan, self._pairs(state, plan, partials), self._limit(1.0))
+        )
 
     def combine(self, state: State, gains: Sequence[Gain]) -> State:
-        """Put gains together that do not touch the same place, each verified beside the others."""
-        ranked = sorted(gains, key=lambda gain: (-round(gain.worth, 6), gain.cost))
+        """Put gains together that do not touch the same place, each verified beside the others.
+
+        Gains that only take wrong facts away wait until nothing else is left: they may hide the
+        place where a right fact should have come from.
+        """
+        adding = [gain for gain in gains if gain.is_constructive] or gains
+        ranked = sorted(adding, key=lambda gain: (-round(gain.worth, 6), gain.cost))
         chosen: list[Edit] = []
         current = state
         for gain in ranked[:MAX_COMBINED]:
@@ -141,6 +133,8 @@ class Search:
                 current = combined
             if current.loss <= EPSILON:
                 break
+        rest = [gain.edits for gain in gains if gain.edits[0] not in chosen]
+        self._reconsider(state, [*rest, *([partial.edit] for partial in self.partials)])
         return current
 
     def _joined(
@@ -244,7 +238,7 @@ class Search:
             if found is None:
                 return None
             worth = state.loss - total_loss(found) - harm(state.scores, found)
-            return Gain(edits=edits, scores=found, worth=worth)
+            return self._weighed(state, edits, found, worth)
         concerned = plan.concerned(edits[0])
         sample = [case_id for case_id in concerned if case_id not in known][:SAMPLE_CASES]
         guards = self._bench.guards(state.scores)[:SAMPLE_GUARDS]
@@ -254,17 +248,30 @@ class Search:
         scores = {**known, **(self._bench.run(bundle, sample) if sample else {})}
         less = total_loss(state.scores, list(scores)) - total_loss(scores)
         worth = (less - harm(state.scores, scores)) * len(concerned) / len(scores)
-        return Gain(edits=edits, scores=scores, worth=worth) if worth > EPSILON else None
+        return self._weighed(state, edits, scores, worth) if worth > EPSILON else None
 
-    def _is_new(self, state: State, edits: tuple[Edit, ...]) -> bool:
-        keys = [state.program.variant_key(edit) for edit in edits]
-        if any(key is None for key in keys):
+    def _weighed(
+        self, state: State, edits: tuple[Edit, ...], scores: Scores, worth: float
+    ) -> Gain:
+        adds = any(
+            adds_right_facts(self._dictionary, self._cases[case_id], state.scores[case_id], score)
+            for case_id, score in scores.items()
+            if score.loss < state.scores[case_id].loss - EPSILON
+        )
+        return Gain(edits=edits, scores=scores, worth=worth, is_constructive=adds)
+
+    def _is_new(self, state: State, edits: Sequence[Edit]) -> bool:
+        key = _key(state, edits)
+        if key is None or key in self._seen:
             return False
-        joined = b"".join(key for key in keys if key is not None)
-        if joined in self._seen:
-            return False
-        self._seen.add(joined)
+        self._seen.add(key)
         return True
+
+    def _reconsider(self, state: State, variants: Iterable[Sequence[Edit]]) -> None:
+        """Let variants that helped be tried again once the program around them has changed."""
+        self._seen.difference_update(
+            key for edits in variants if (key := _key(state, edits)) is not None
+        )
 
     def _pairs(
         self, state: State, plan: ProbePlan, partials: Sequence[Partial]
@@ -285,8 +292,17 @@ class Search:
             if not first.overlaps(second):
                 yield first, second
 
+    def _limit(self, share: float) -> int:
+        return self._bench.runs + int(self._spendable() * share)
+
     def _spendable(self) -> int:
         return max(0, self._bench.remaining_runs - self._reserved)
+
+
+def _key(state: State, edits: Sequence[Edit]) -> bytes | None:
+    keys = [state.program.variant_key(edit) for edit in edits]
+    found = [key for key in keys if key is not None]
+    return b"".join(found) if len(found) == len(keys) else None
 
 
 def _spliced(data: bytes, edit: Edit) -> bytes:

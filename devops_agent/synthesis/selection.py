@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from devops_agent.synthesis.errors import BudgetExhaustedError
+from devops_agent.synthesis.gains import Gain
 from devops_agent.synthesis.history import without
 from devops_agent.synthesis.port import Candidate, EditRecord, SynthesisContext
-from devops_agent.synthesis.search import Gain
 from devops_agent.synthesis.source import Edit, parse_program
 from devops_agent.synthesis.workbench import (
     EPSILON,

@@ -6,8 +6,9 @@ missing or superfluous are the case's symptoms, by which cases are chosen for an
 """
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from devops_agent.synthesis.edits.site import Vocabulary
@@ -19,10 +20,16 @@ MAX_WORD_CHARACTERS = 24
 MIN_WORD_GROUPS = 3
 """A word recurs in at least so many groups of cases; rarer strings are answers, not labels."""
 
+MAX_DISTINCT_SHARE = 0.2
+"""A field has labels when it has at most so many distinct strings for all its strings."""
+
 MAX_WORDS = 24
 MAX_RESULTS = 6
 MAX_SAMPLES = 60
 """Missed values kept per label, for generalization."""
+
+MAX_TEXT_CHARACTERS = 20_000
+"""Of a text of an input, so much is searched for missed values."""
 
 _MAX_SAMPLE_CHARACTERS = 60
 _PLAIN_RESULTS = ("None", "True", "False", "0", "1", "-1", "[]", "{}", "''")
@@ -47,7 +54,7 @@ class Dictionary:
     """What the expectations of all cases have in common.
 
     Attributes:
-        words: short strings that recur across groups, the most frequent first.
+        words: short strings and keys that recur across groups, the most frequent first.
     """
 
     words: Sequence[str]
@@ -86,27 +93,42 @@ class Dictionary:
 
 def read_dictionary(cases: Sequence[DevCase]) -> Dictionary:
     """Collect the words of the expectations."""
-    groups: dict[str, set[str]] = {}
-    for case in cases:
-        for text in _strings(case.expectation, 0):
-            if 0 < len(text) <= MAX_WORD_CHARACTERS:
-                groups.setdefault(text, set()).add(case.group)
-    words = [text for text, found in groups.items() if len(found) >= MIN_WORD_GROUPS]
-    words.sort(key=lambda text: (-len(groups[text]), text))
-    return Dictionary(words=words[:MAX_WORDS])
+    return Dictionary(words=_recurring((case.group, case.expectation) for case in cases))
 
 
-def _strings(value: Json, depth: int) -> Iterator[str]:
+def _recurring(values: Iterable[tuple[str, Json]]) -> Sequence[str]:
+    """Return keys, and short strings of fields with few values, that several groups contain.
+
+    A field whose strings hardly repeat holds answers; one whose strings repeat holds labels.
+    """
+    groups: dict[tuple[str, str], set[str]] = {}
+    occurrences: Counter[str] = Counter()
+    for group, value in values:
+        for field, text in _strings(value, "", 0):
+            occurrences[field] += 1
+            groups.setdefault((field, text), set()).add(group)
+    distinct = Counter(field for field, _ in groups)
+    words: dict[str, int] = {}
+    for (field, text), found in groups.items():
+        is_label = distinct[field] <= MAX_DISTINCT_SHARE * occurrences[field] or not field
+        if is_label and len(found) >= MIN_WORD_GROUPS and 0 < len(text) <= MAX_WORD_CHARACTERS:
+            words[text] = max(words.get(text, 0), len(found))
+    return sorted(words, key=lambda text: (-words[text], text))[:MAX_WORDS]
+
+
+def _strings(value: Json, field: str, depth: int) -> Iterator[tuple[str, str]]:
+    """Iterate over (field, string); keys have the field ""."""
     if depth > _MAX_DEPTH:
         return
     if isinstance(value, str):
-        yield value
+        yield field, value
     elif isinstance(value, dict):
-        for part in value.values():
-            yield from _strings(part, depth + 1)
+        for key, part in value.items():
+            yield "", key
+            yield from _strings(part, key, depth + 1)
     elif isinstance(value, list):
         for part in value:
-            yield from _strings(part, depth + 1)
+            yield from _strings(part, field, depth + 1)
 
 
 def symptoms(dictionary: Dictionary, case: DevCase, score: CaseScore) -> Mapping[str, int]:
@@ -132,17 +154,29 @@ def read_vocabulary(
     """Collect what edits may use: words, plain results, samples of missed values."""
     failing = [case for case in cases if not scores[case.id].passed]
     samples: dict[str, dict[str, None]] = {}
+    beside: list[tuple[str, Json]] = []
     for case in failing:
         missing = dictionary.facts(case.expectation) - dictionary.facts(scores[case.id].output)
         for fact in sorted(missing, key=lambda fact: (fact.label, fact.value)):
             value = json.loads(fact.value)
-            if isinstance(value, str) and 2 < len(value) <= _MAX_SAMPLE_CHARACTERS:  # noqa: PLR2004 - shorter strings have no shape
+            if isinstance(value, str) and 1 < len(value) <= _MAX_SAMPLE_CHARACTERS:
                 samples.setdefault(fact.label, {}).setdefault(value)
+                beside += [(case.group, word) for word in _neighbours(value, case.input)]
+    inputs = _recurring((case.group, case.input) for case in cases)
     return Vocabulary(
-        words=dictionary.words,
+        words=list(dict.fromkeys([*dictionary.words, *inputs])),
+        neighbours=_recurring(beside),
         results=_results(failing, dictionary),
         samples={label: list(found)[:MAX_SAMPLES] for label, found in samples.items()},
     )
+
+
+def _neighbours(value: str, given: Json) -> Iterator[str]:
+    """Iterate over what stands directly before and behind a missed value in the input's texts."""
+    pattern = re.compile(rf"(\w+|[^\w\s])?\s?(?<!\w){re.escape(value)}\s?([^\W\d_]+|[^\w\s])?")
+    for _, text in _strings(given, "", 0):
+        for found in pattern.finditer(text[:MAX_TEXT_CHARACTERS]):
+            yield from (word for word in found.groups() if word)
 
 
 def _results(failing: Sequence[DevCase], dictionary: Dictionary) -> Sequence[str]:

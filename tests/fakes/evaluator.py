@@ -1,6 +1,7 @@
 """A DevEvaluator without a sandbox: variants run in this process, under a step limit."""
 
 import copy
+import hashlib
 import json
 import sys
 import traceback
@@ -61,6 +62,7 @@ class FakeEvaluator:
     def evaluate(
         self, bundle: Bundle, case_ids: Sequence[str], *, stop_above: float | None
     ) -> Evaluation:
+        self.log.append((hashlib.sha256(bundle.files["program.py"]).hexdigest(), *case_ids))
         function = _load(bundle)
         scores: dict[str, CaseScore] = {}
         total = 0.0
@@ -88,8 +90,6 @@ class FakeEvaluator:
         self.remaining_runs -= 1
         hard = case.type in self._hard_types
         try:
-            if isinstance(function, BaseException):
-                raise function
             given = copy.deepcopy(case.input)
             output = _limited(function, given, self._step_limit, lines)
             output = json.loads(json.dumps(output, allow_nan=False))
@@ -106,7 +106,14 @@ def _load(bundle: Bundle) -> Any:
         exec(compile(bundle.files["program.py"], "/program.py", "exec"), namespace)  # noqa: S102
         return namespace["run"]
     except Exception as error:  # noqa: BLE001 - import-time faults of a variant
-        return error
+        return _failing(error)
+
+
+def _failing(error: Exception) -> Any:
+    def run(given: Any, context: Any) -> Any:
+        raise error
+
+    return run
 
 
 def _limited(function: Any, given: Any, limit: int, lines: set[int] | None) -> Any:
@@ -143,7 +150,8 @@ def entity_loss(case: DevCase, output: Any) -> float:
 
     def items(value: Any) -> Counter[str]:
         found = value.get("entities") if isinstance(value, dict) else None
-        return Counter(json.dumps(item, sort_keys=True) for item in found or ())
+        listed = found if isinstance(found, list) else []
+        return Counter(json.dumps(item, sort_keys=True) for item in listed)
 
     expected, given = items(case.expectation), items(output)
     total = expected.total() + given.total()

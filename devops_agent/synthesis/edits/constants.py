@@ -33,6 +33,8 @@ def propose(site: Site) -> Iterator[Edit]:
                     yield site.replace(node, other, "default value", 2.5)
             case ast.List(ctx=ast.Load()) | ast.Tuple(ctx=ast.Load()) | ast.Set():
                 yield from _elements(site, node, node.elts)
+            case ast.JoinedStr():
+                yield from _format_parts(site, node)
             case ast.Dict():
                 yield from _dict_items(site, node)
 
@@ -121,6 +123,22 @@ def _elements(site: Site, node: ast.expr, elements: Sequence[ast.expr]) -> Itera
             if word not in strings:
                 grown = _rebuilt(node, [*texts, repr(word)])
                 yield site.replace(node, grown, "container element", 2.5)
+
+
+def _format_parts(site: Site, node: ast.JoinedStr) -> Iterator[Edit]:
+    """Exchange two of the expressions in an f-string."""
+    placed = set(site.nodes)
+    parts = [
+        part.value
+        for part in node.values
+        if isinstance(part, ast.FormattedValue) and part.value in placed
+    ]
+    for place, left in enumerate(parts):
+        for right in parts[place + 1 :]:
+            first, second = site.module.span(left), site.module.span(right)
+            between = site.module.data[first[1] : second[0]].decode()
+            text = f"{site.module.text(right)}{between}{site.module.text(left)}"
+            yield site.splice(first[0], second[1], text, "swapped elements", 1.5, line=left.lineno)
 
 
 def _rebuilt(node: ast.expr, texts: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """Expressions: one of the function's own in the place of another."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from devops_agent.synthesis.edits.kinds import ANY, LIST, NUMBER, TEXT
 from devops_agent.synthesis.edits.site import Site
@@ -10,6 +10,15 @@ from devops_agent.synthesis.source import Edit
 MAX_COMPONENTS = 16
 """Expressions tried in the place of one."""
 
+MAX_AFFIX_CHARACTERS = 3
+"""Longer strings of a function are no punctuation that a result lacks."""
+
+_OPERATORS: Mapping[str, tuple[str, ...]] = {
+    NUMBER: ("+", "-", "*", "//", "%"),
+    TEXT: ("+",),
+    LIST: ("+",),
+    ANY: ("+", "-"),
+}
 _REPLACED = (
     ast.Name,
     ast.Constant,
@@ -59,7 +68,7 @@ def _extended(site: Site, node: ast.expr) -> Iterator[Edit]:
     if not isinstance(parent, ast.Return | ast.Assign | ast.AugAssign | ast.Call | ast.Compare):
         return
     kind = site.kind(node)
-    operators = {NUMBER: ("+", "-", "*", "//", "%"), TEXT: ("+",), LIST: ("+",)}.get(kind, ())
+    operators = _OPERATORS.get(kind, ())
     text = site.module.text(node)
     place = 0
     for component in site.components_at(node):
@@ -72,3 +81,8 @@ def _extended(site: Site, node: ast.expr) -> Iterator[Edit]:
                     node, f"{component.text} + {text}", "added operand", 2.8 + 0.05 * place
                 )
             place += 1
+    if kind == TEXT:
+        strings = [value for value in site.constants if isinstance(value, str) and value]
+        for string in [value for value in strings if len(value) <= MAX_AFFIX_CHARACTERS]:
+            yield site.replace(node, f"{text} + {string!r}", "added operand", 2.8)
+            yield site.replace(node, f"{string!r} + {text}", "added operand", 2.8)

@@ -1,7 +1,8 @@
 """Insertions: a statement, or a guard with an exit, that the program lacks."""
 
 import ast
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from devops_agent.synthesis.edits.kinds import ANY, DICT, LIST, NUMBER, SET, TEXT
@@ -16,10 +17,15 @@ MAX_STATEMENTS = 90
 MAX_GUARDS = 40
 """Conditions tried for one guarded exit at one place."""
 
+MAX_ADAPTED = 40
+"""Copies of one statement with other names."""
+
+MAX_COPIED_LINES = 4
 MAX_VALUES = 8
 """Expressions that are put into one collection."""
 
 _INDENT = "    "
+_COMPOUND = (ast.For, ast.While, ast.If, ast.With, ast.Try)
 _EMPTIES = {LIST: "[]", DICT: "{}", SET: "set()", TEXT: "''", NUMBER: "0"}
 
 
@@ -54,6 +60,7 @@ def propose(site: Site) -> Iterator[Edit]:
             for exit_statement in ("continue", "break"):
                 yield _inserted(site, gap, exit_statement, "inserted statement", 2.2)
         yield from _guards(site, gap)
+    yield from _adapted(site)
 
 
 def _gaps(site: Site) -> Iterator[_Gap]:
@@ -86,6 +93,44 @@ def _gaps(site: Site) -> Iterator[_Gap]:
                     in_loop=in_loop,
                     closing=True,
                 )
+
+
+def _adapted(site: Site) -> Iterator[Edit]:
+    """Copy a statement beside itself with other names: the half that symmetric code lacks."""
+    for gap in _gaps(site):
+        if gap.closing or isinstance(gap.anchor, _COMPOUND):
+            continue
+        lines = lines_of(site, gap.anchor)
+        if lines is None:
+            continue
+        copy = site.module.data[lines[0] : lines[1]].decode()
+        for place, text in enumerate(_renamed(site, gap.anchor, copy)):
+            cost = 2.2 + 0.02 * place
+            for offset in (lines[1], lines[0]):
+                yield site.splice(
+                    offset, offset, text, "adapted copy", cost, line=gap.anchor.lineno
+                )
+
+
+def _renamed(site: Site, statement: ast.stmt, text: str) -> Iterator[str]:
+    used = dict.fromkeys(node.id for node in ast.walk(statement) if isinstance(node, ast.Name))
+    swaps = [
+        (name, other)
+        for name in used
+        if name in site.names
+        for other in site.names
+        if other != name and site.kinds.get(other, ANY) == site.kinds.get(name, ANY)
+    ]
+    found = dict.fromkeys(_substituted(text, {name: other}) for name, other in swaps)
+    for place, (name, other) in enumerate(swaps):
+        for second, second_other in swaps[place + 1 :]:
+            if second not in (name, other) and second_other != other:
+                found.setdefault(_substituted(text, {name: other, second: second_other}))
+    yield from list(found)[:MAX_ADAPTED]
+
+
+def _substituted(text: str, names: Mapping[str, str]) -> str:
+    return re.sub(r"\b[A-Za-z_]\w*\b", lambda word: names.get(word.group(), word.group()), text)
 
 
 def _leaves(statement: ast.stmt) -> bool:
@@ -156,13 +201,15 @@ def _returns(site: Site) -> Iterator[str]:
 
 
 def _copies(site: Site) -> Iterator[str]:
+    """Statements that the function has elsewhere; short conditions with their bodies too."""
     for node in site.nodes:
-        if isinstance(node, ast.Assign | ast.AugAssign | ast.Return) or (
-            isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
-        ):
+        is_call = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+        is_kept = isinstance(node, ast.Assign | ast.AugAssign | ast.Return | ast.If) or is_call
+        if isinstance(node, ast.stmt) and is_kept:
             text = site.module.text(node)
-            if "\n" not in text:
-                yield text
+            indent = site.module.indent(node)
+            if text.count("\n") < MAX_COPIED_LINES and not indent.strip():
+                yield text.replace(f"\n{indent}", "\n")
 
 
 def _transfers(site: Site) -> Iterator[str]:

@@ -16,6 +16,7 @@ _METHODS = (
     ("startswith", "endswith"),
     ("find", "rfind", "index", "rindex", "count"),
     ("split", "rsplit", "splitlines", "partition"),
+    ("partition", "rpartition"),
     ("ljust", "rjust", "center", "zfill"),
     ("removeprefix", "removesuffix", "strip"),
     ("append", "extend"),

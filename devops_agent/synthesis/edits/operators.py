@@ -3,7 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from devops_agent.synthesis.edits.site import Site, numeric
@@ -46,6 +46,7 @@ _ASSIGNMENTS = {
     "&=": {"|=": 1.0, "=": 1.2},
     "=": {"+=": 1.4, "-=": 2.5, "*=": 2.5, "|=": 3.0},
 }
+_ORDERINGS = ("<", "<=", ">", ">=")
 _TOKEN = re.compile(rb"not\s+in\b|is\s+not\b|\*\*|//|<<|>>|<=|>=|==|!=|in\b|is\b|[-+*/%&|^<>]")
 _BOOLEAN = re.compile(rb"\b(and|or)\b")
 _ASSIGNMENT = re.compile(rb"(\*\*|//|<<|>>|[-+*/%&|^])?=")
@@ -110,7 +111,10 @@ def _swapped_token(site: Site, left: ast.AST, right: ast.AST, swaps: _Swaps) -> 
 def _comparison(site: Site, node: ast.Compare) -> Iterator[Edit]:
     operands = [node.left, *node.comparators]
     for left, right in pairwise(operands):
-        yield from _swapped_token(site, left, right, _COMPARED)
+        ordered = numeric(site.kind(left)) or numeric(site.kind(right))
+        for edit in _swapped_token(site, left, right, _COMPARED):
+            dearer = edit.text in _ORDERINGS and not ordered
+            yield replace(edit, cost=edit.cost + 1.5) if dearer else edit
     if len(operands) == 2:  # noqa: PLR2004 - a plain comparison
         if not isinstance(node.ops[0], ast.Eq | ast.NotEq):
             swapped = _swapped(site, operands[0], operands[1])

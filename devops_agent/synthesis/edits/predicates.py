@@ -17,7 +17,8 @@ _SIZED = (LIST, TEXT, SET, DICT)
 def predicates(site: Site, node: ast.AST) -> Sequence[str]:
     """Return conditions that make sense at a node, each once, the plainest first."""
     found: dict[str, None] = {}
-    parts = list(site.components_at(node))[:_MAX_PARTS]
+    near = set(site.loop_names_at(node))
+    parts = sorted(site.components_at(node), key=lambda part: not part.names & near)[:_MAX_PARTS]
     known = {part.text for part in parts}
     for name in site.names_at(node):
         if name not in known:
@@ -58,6 +59,7 @@ def _unary(parts: Sequence[Component]) -> Iterator[str]:
         if part.kind == ANY:
             yield f"{part.text} is None"
             yield f"{part.text} is not None"
+            yield f"{part.text} > 0"
 
 
 def _pairs(parts: Sequence[Component]) -> Iterator[str]:

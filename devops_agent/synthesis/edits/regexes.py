@@ -69,6 +69,8 @@ def _all(site: Site, literal: PatternLiteral) -> Iterator[Edit | None]:
             yield literal.edit(site, token.start, token.stop, "", 1.9)
         for place, text in enumerate(_OPTIONALS):
             yield literal.edit(site, token.start, token.start, text, 2.2 + 0.02 * place)
+    for start, end, text, cost in _everywhere(literal):
+        yield literal.edit(site, start, end, text, cost)
     for start, end, text, cost in _outlines(literal):
         yield literal.edit(site, start, end, text, cost)
     for start, end, text, cost in _groups(literal):
@@ -140,6 +142,24 @@ def _respelled(token: Token) -> Iterator[tuple[str, float]]:
         yield "[-\u2013\u2014]" + quantifier, 2.0
     if token.kind == "anchor" and token.text == "\\b":
         yield from ((text, 1.8) for text in (*_LEADING[1:], *_TRAILING[1:]))
+
+
+def _everywhere(literal: PatternLiteral) -> Iterator[tuple[int, int, str, float]]:
+    """Change all tokens that are the same in the same way, as both separators of a date."""
+    found: dict[tuple[str, str], list[Token]] = {}
+    for token in literal.tokens:
+        if token.kind in ("class", "escape", "literal", "dot"):
+            found.setdefault((token.text, token.quantifier), []).append(token)
+    for same in found.values():
+        first, last = same[0], same[-1]
+        if first is last or (first.kind == "literal" and first.text not in _SEPARATORS):
+            continue
+        for text, cost in _respelled(first):
+            changed = literal.pattern[first.start : last.stop]
+            for token in reversed(same):
+                low, high = token.start - first.start, token.stop - first.start
+                changed = changed[:low] + text + changed[high:]
+            yield first.start, last.stop, changed, cost + 0.2
 
 
 def _other_classes(text: str) -> Iterator[tuple[str, float]]:
@@ -215,11 +235,12 @@ def _is_run(run: Sequence[Token]) -> bool:
 
 def _alternatives(site: Site, literal: PatternLiteral) -> Iterator[tuple[int, int, str, float]]:
     """Further alternatives: words of the dev cases, and shapes of values that are missed."""
+    beside = [re.escape(word) for word in site.vocabulary.neighbours[:MAX_ALTERNATIVES]]
     words = [re.escape(word) for word in site.vocabulary.words[:MAX_ALTERNATIVES]]
-    for token in literal.tokens:
-        if token.kind == "bar":
-            for word in words:
-                yield token.start, token.start, f"|{word}", 2.6
+    costs = {**dict.fromkeys(words, 2.6), **dict.fromkeys(beside, 2.0)}
+    for _, closing in group_spans(literal.tokens):
+        for word, cost in costs.items():
+            yield closing.start, closing.start, f"|{word}", cost
     for label in sorted(site.vocabulary.samples):
         for shape in shapes(site.vocabulary.samples[label])[:MAX_ALTERNATIVES]:
             size = len(literal.pattern)

@@ -23,11 +23,13 @@ class Vocabulary:
 
     Attributes:
         words: short strings that recur across groups, such as labels and keys.
+        neighbours: short strings that recur directly beside missed values.
         results: source texts of plain results (``0``, ``[]``, ``None``) that failing cases expect.
         samples: by label, values that failing cases expect and the incumbent does not give.
     """
 
     words: Sequence[str] = ()
+    neighbours: Sequence[str] = ()
     results: Sequence[str] = ()
     samples: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -60,7 +62,7 @@ class Site:
     @cached_property
     def nodes(self) -> Sequence[ast.AST]:
         """The nodes of the site in source order, without nested functions."""
-        return list(_walk(self.root))
+        return list(_walk(self.root, self.module))
 
     def find(self, *types: type[ast.AST]) -> Iterator[ast.AST]:
         """Iterate over nodes of the types."""
@@ -114,7 +116,7 @@ class Site:
             arguments = function.args
             for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
                 found.setdefault(argument.arg)
-            for node in _walk(function):
+            for node in _walk(function, self.module):
                 if (
                     isinstance(node, ast.Name)
                     and isinstance(node.ctx, ast.Store)
@@ -137,6 +139,21 @@ class Site:
                 inner.update(dict.fromkeys(argument.arg for argument in current.args.args))
             current = self.module.parents.get(current)
         return [*inner, *(name for name in self.names if name not in inner)]
+
+    def loop_names_at(self, node: ast.AST) -> Sequence[str]:
+        """Names that the comprehensions and loops around a node bind."""
+        names: list[str] = []
+        current: ast.AST | None = node
+        while current is not None and current is not self.root:
+            targets: list[ast.expr] = []
+            if isinstance(current, _SCOPES):
+                targets = [generator.target for generator in current.generators]
+            elif isinstance(current, ast.For):
+                targets = [current.target]
+            for target in targets:
+                names += [leaf.id for leaf in ast.walk(target) if isinstance(leaf, ast.Name)]
+            current = self.module.parents.get(current)
+        return names
 
     @cached_property
     def components(self) -> Sequence[Component]:
@@ -263,13 +280,25 @@ def numeric(kind: str) -> bool:
     return kind in (NUMBER, ANY)
 
 
-def _walk(root: ast.AST) -> Iterator[ast.AST]:
+def _walk(root: ast.AST, module: Module) -> Iterator[ast.AST]:
     yield root
     if isinstance(root, ast.JoinedStr):
-        return  # pieces of f-strings have no reliable positions in Python 3.11
+        for part in root.values:
+            if isinstance(part, ast.FormattedValue) and _is_placed(part.value, module):
+                yield from _walk(part.value, module)
+        return
     for child in ast.iter_child_nodes(root):
         if isinstance(child, _CONTEXTS):
             continue
         if isinstance(child, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
             continue
-        yield from _walk(child)
+        yield from _walk(child, module)
+
+
+def _is_placed(node: ast.expr, module: Module) -> bool:
+    """Whether the position of an f-string's part is right, which Python 3.11 does not promise."""
+    try:
+        found = ast.parse(module.text(node), mode="eval").body
+    except (SyntaxError, ValueError, IndexError):
+        return False
+    return ast.dump(found) == ast.dump(node)
