@@ -33,8 +33,8 @@ class Settings(BaseSettings):
     sandbox: Literal["auto", "docker", "bubblewrap"] = "auto"
     threshold_tokens: Decimal = Field(default=Decimal(100), ge=0)
     fee_tokens: Decimal = Field(default=Decimal(5), ge=0)
-    synthesis_session_s: int = Field(default=240, ge=1, le=3600)
-    synthesis_case_runs: int = Field(default=30_000, ge=1)
+    synthesis_session_s: int = Field(default=300, ge=1, le=3600)
+    synthesis_case_runs: int = Field(default=12_000, ge=1)
     validation_session_s: int = Field(default=60, ge=1, le=3600)
     tick_interval_s: int = Field(default=60, ge=1, le=3600)
     smoothing: Decimal = Field(default=Decimal("0.3"), gt=0, lt=1)

@@ -79,6 +79,7 @@ class CandidateSearch:
                 dataset=dataset,
                 cases=dataset.cases("dev"),
                 runs_max=self._terms.synthesis_case_runs,
+                session_s=bound.sandbox_ms / 1000,
             )
             found = synthesizer.synthesize(context, evaluator, self._progress(order.id))
         finally:

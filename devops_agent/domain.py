@@ -156,9 +156,9 @@ class OrderTerms:
 
     threshold_utok: int = 100_000_000
     fee_utok: int = 5_000_000
-    synthesis_session_s: int = 240
+    synthesis_session_s: int = 300
     validation_session_s: int = 60
-    synthesis_case_runs: int = 30_000
+    synthesis_case_runs: int = 12_000
     attempts: int = 3
 
 

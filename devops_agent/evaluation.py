@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,12 @@ HARD_TYPES = (CaseType.STRUCTURE, CaseType.INVARIANT, CaseType.ADVERSARIAL)
 """One failed case of these rejects a candidate, whatever it gains elsewhere."""
 
 
+PACE_RUNS = 100
+"""From so many case runs on, the pace so far tells how many more the time allows."""
+
+SHORTEST_S = 0.001
+
+
 class SandboxEvaluator:
     """Implements `DevEvaluator` on a sandbox session; counts every case run."""
 
@@ -28,18 +35,29 @@ class SandboxEvaluator:
         dataset: GoldDataset,
         cases: Sequence[GoldCase],
         runs_max: int,
+        session_s: float,
     ) -> None:
-        """Keep the collaborators; `cases` are dev cases only."""
+        """Keep the collaborators; `cases` are dev cases only, `session_s` is what is left."""
         self._session = session
         self._dataset = dataset
         self._cases = {case.id: case for case in cases}
-        self._remaining_runs = runs_max
+        self._runs_max = runs_max
+        self._runs = 0
+        self._started_s = time.monotonic()
+        self._session_s = session_s
         self._loaded: str | None = None
 
     @property
     def remaining_runs(self) -> int:
-        """How many case runs are left."""
-        return self._remaining_runs
+        """How many case runs are left: of the budget, or of the time at the pace so far.
+
+        Time counts only where it would end the session first; else the answer, and with it the
+        search, is the same on every machine.
+        """
+        elapsed_s = time.monotonic() - self._started_s
+        in_time = int((self._session_s - elapsed_s) * self._runs / max(elapsed_s, SHORTEST_S))
+        left = self._runs_max - self._runs
+        return left if self._runs < PACE_RUNS else max(0, min(left, in_time))
 
     def evaluate(
         self, bundle: Bundle, case_ids: Sequence[str], *, stop_above: float | None
@@ -67,9 +85,9 @@ class SandboxEvaluator:
         return covered
 
     def _run(self, bundle: Bundle, case_id: str, *, trace_lines: bool = False) -> CaseRun:
-        if self._remaining_runs <= 0:
+        if self._runs >= self._runs_max:
             raise BudgetExhaustedError("the order's budget of case runs is used up")
-        self._remaining_runs -= 1
+        self._runs += 1
         try:
             variant = self._load(bundle)
             return self._session.run(
