@@ -102,7 +102,7 @@ class ContainerEnclosure:
             try:
                 self._api.remove_container(self._id, force=True, v=True)
             except (DockerException, requests.RequestException) as error:
-                _log.warning("the container %s was not removed: %s", self._id, error)
+                _log.warning("the container %s was not removed: %s", self._id, str(error))
 
     def close(self) -> None:
         """Kill, and close the stream (see `Enclosure.close`)."""

@@ -6,9 +6,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import docker
 import requests
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker import APIClient
+from docker.errors import DockerException, ImageNotFound
+from docker.utils import kwargs_from_env
 
 from aem.isolation import IsolationError, find_interpreter
 from core.clock import Clock, SystemClock
@@ -53,10 +54,7 @@ class DockerSandbox:
         """
         self._clock = clock or SystemClock()
         try:
-            self._api = docker.APIClient(
-                base_url=url, version="auto", timeout=CALL_TIMEOUT_S, **_defaults(url)
-            )
-            self._engine_version = str(self._api.version()["Version"])
+            self._api = _connect(url)
         except (DockerException, requests.RequestException) as error:
             raise SandboxUnavailableError(
                 f"no Docker engine answers at {url or 'the usual socket'}: install docker.io and"
@@ -67,6 +65,7 @@ class DockerSandbox:
         content = image_content(interpreter)
         self._image_name = image or content.tag
         with _engine_failures("the image could not be made"):
+            self._engine_version = str(self._api.version()["Version"])
             if image is None and not self._has_image(content.tag):
                 self._make_image(content)
             found = self._api.inspect_image(self._image_name)
@@ -159,16 +158,14 @@ class DockerSandbox:
             )
 
     def _remove(self, container_id: str) -> None:
-        with contextlib.suppress(NotFound, APIError, requests.RequestException):
+        with contextlib.suppress(DockerException, requests.RequestException):
             self._api.remove_container(container_id, force=True, v=True)
 
 
-def _defaults(url: str | None) -> dict[str, Any]:
-    """Return where the engine is by the usual environment variables, unless a URL says it."""
-    if url is not None:
-        return {}
-    found: dict[str, Any] = docker.utils.kwargs_from_env()
-    return found
+def _connect(url: str | None) -> Any:
+    """Connect to the engine at a URL, or where Docker's own environment variables say."""
+    place: Any = kwargs_from_env() if url is None else {"base_url": url}
+    return APIClient(version="auto", timeout=CALL_TIMEOUT_S, **place)
 
 
 @contextlib.contextmanager

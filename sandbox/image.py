@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import io
 import marshal
+import os
 import re
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -34,9 +35,10 @@ _EMPTY_FOLDERS = ("dev", "etc", "proc", "sys", "tmp")
 _FOLDER_MODES = {"tmp": 0o1777}  # an engine gives a tmpfs the mode of the folder that it covers
 _UNCHECKED_HASH = (1).to_bytes(4, "little")  # PEP 552: trust the .pyc, never write one
 _UNNEEDED = re.compile(
-    r"(^|/)(__pycache__|config-[^/]+|distutils|ensurepip|idlelib|lib2to3|pydoc_data|site-packages"
-    r"|dist-packages|test|tests|tkinter|turtledemo|venv|_tkinter[^/]*|_test[^/]*)(/|$)|\.a$"
+    r"__pycache__|config-.+|distutils|ensurepip|idlelib|lib2to3|pydoc_data|site-packages"
+    r"|dist-packages|test|tests|tkinter|turtledemo|venv|_tkinter.*|_test.*|.+\.a"
 )
+"""Names of files and folders that no artifact runs: tests, screens, packaging, static archives."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +78,12 @@ def image_content(interpreter: Interpreter) -> ImageContent:
 
 def _folder_files(folder: Path, inside: str) -> dict[str, Path]:
     found = {}
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder).as_posix()
-        if path.is_file() and not _UNNEEDED.search(relative):
-            found[f"{inside}/{relative}"] = path
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _UNNEEDED.fullmatch(name)]  # not entered
+        for name in names:
+            if not _UNNEEDED.fullmatch(name):
+                path = Path(place, name)
+                found[f"{inside}/{path.relative_to(folder).as_posix()}"] = path
     return found
 
 

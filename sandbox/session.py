@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from aem.artifact import Bundle, Entry
+from aem.artifact import ArtifactError, Bundle, Entry
 from aem.isolation import (
     CaseReply,
     IsolationError,
@@ -24,8 +24,8 @@ from sandbox.errors import SandboxLimitsError, SessionExpiredError, VariantNotLo
 from sandbox.port import Enclosure, EnclosureMaker, MeterReading
 
 REPLY_GRACE_S = 3.0
-"""What the runner gets beyond a case's wall time, to kill it, clean up and reply. It also covers
-an import that has to be repeated; past it the host kills the whole enclosure."""
+"""What the runner gets beyond a request's wall time, to kill, clean up and reply; past it the host
+kills the whole enclosure."""
 
 SEND_TIMEOUT_S = 10.0
 
@@ -62,7 +62,7 @@ class EnclosureSession:
         self._maker = maker
         self._limits = limits
         self._label = label
-        self._variants: dict[str, _Loaded] = {}
+        self._variants: dict[str, _Variant] = {}
         self._resident: set[str] = set()
         self._spent = _NOTHING_USED  # by enclosures that are gone
         self._output_bytes = 0
@@ -93,9 +93,10 @@ class EnclosureSession:
     def load(self, variant: str, bundle: Bundle) -> LoadOutcome:
         """Import a bundle's entry under a name (see `SandboxSession.load`)."""
         self.drop(variant)
-        entry = bundle.manifest.entry
-        if entry is None:
-            outcome = LoadOutcome(status="error", error="the artifact has no entry to call")
+        try:
+            entry = bundle.manifest.entry
+        except ArtifactError as error:
+            entry, outcome = None, LoadOutcome(status="error", error=str(error))
         else:
             outcome = self._load(variant, bundle, entry)
         self._variants[variant] = _Variant(bundle=bundle, entry=entry, outcome=outcome)
@@ -133,7 +134,10 @@ class EnclosureSession:
         self._variants.pop(variant, None)
         if variant in self._resident:
             self._resident.remove(variant)
-            self._exchange(drop_request(variant=variant), wall_s=0.0)
+            try:
+                self._exchange(drop_request(variant=variant), wall_s=0.0)
+            except IsolationError as error:
+                self._ending(error)
 
     def usage(self) -> SandboxUsage:
         """Return what was used so far (see `SandboxSession.usage`)."""
@@ -159,11 +163,13 @@ class EnclosureSession:
     def _resident_outcome(self, variant: str) -> LoadOutcome:
         """Load a variant again where its enclosure died; what failed to load stays failed."""
         known = self._variants[variant]
-        if variant in self._resident or not known.outcome.is_loaded or known.entry is None:
+        if variant in self._resident or not known.outcome.is_loaded:
             return known.outcome
         return self._load(variant, known.bundle, known.entry)
 
-    def _load(self, variant: str, bundle: Bundle, entry: Entry) -> LoadOutcome:
+    def _load(self, variant: str, bundle: Bundle, entry: Entry | None) -> LoadOutcome:
+        if entry is None:
+            return LoadOutcome(status="error", error="the artifact has no entry to call")
         wall_s = self._limits.load_wall_s
         request = load_request(
             variant=variant,
@@ -171,6 +177,7 @@ class EnclosureSession:
             files=bundle.files,
             wall_s=wall_s,
         )
+        kills_before = self._memory_kills()
         try:
             reply = read_load_reply(self._exchange(request, wall_s=wall_s))
         except IsolationError as error:
@@ -178,6 +185,8 @@ class EnclosureSession:
             return LoadOutcome(status=status, error=text)
         if reply.status == "loaded":
             self._resident.add(variant)
+        if reply.status == "crashed" and self._memory_kills() > kills_before:
+            return LoadOutcome(status="out_of_memory", error=OUT_OF_MEMORY)
         return LoadOutcome(status=reply.status, error=reply.error)
 
     def _run(self, variant: str, case_input: Any, *, trace_lines: bool) -> CaseReply:

@@ -10,7 +10,7 @@ class LineReader:
     """Cuts what a runner sends into lines; what it sends is never trusted to be short."""
 
     def __init__(self, receive: Callable[[float], bytes | None]) -> None:
-        """Read through `receive`: given seconds, it returns bytes, b"" at the end, None if late."""
+        """Read through `receive`: seconds in, bytes out; none at the end, `None` when too late."""
         self._receive = receive
         self._waiting = bytearray()
 

@@ -3,8 +3,10 @@
 The host's own reading: a sandboxed process cannot change what the kernel says of it here.
 """
 
+import contextlib
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -32,8 +34,8 @@ def read_tree(root_pid: int) -> TreeReading:
     """Read the use of a process and its descendants; what ended meanwhile counts nothing."""
     ticks = pages = 0
     for pid in tree_ids(root_pid):
-        stat = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
-        memory = _read(f"/proc/{pid}/statm").split()
+        stat = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+        memory = _read(Path(f"/proc/{pid}/statm")).split()
         if not stat or not memory:
             continue
         ticks += sum(map(int, stat[_FIRST_TIME:_AFTER_TIMES]))
@@ -51,19 +53,15 @@ def tree_ids(root_pid: int) -> list[int]:
 
 def child_ids(pid: int) -> list[int]:
     """Return the ids of a process's children; none if it has ended."""
-    try:
-        threads = os.listdir(f"/proc/{pid}/task")
-    except OSError:
-        return []
-    children = []
-    for thread in threads:
-        children += map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
+    children: list[int] = []
+    with contextlib.suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            children += map(int, _read(thread / "children").split())
     return children
 
 
-def _read(path: str) -> str:
+def _read(path: Path) -> str:
     try:
-        with open(path) as file:
-            return file.read()
+        return path.read_text()
     except OSError:
         return ""

@@ -25,6 +25,7 @@ LoadStatus = Literal["loaded", "error", "timeout", "out_of_memory", "crashed"]
 
 MAX_ERROR_CHARACTERS = 4000
 MAX_REPORT_BYTES = 1_048_576
+_MAX_WAIT_STATUS = 0xFFFF
 _MAX_REST_BYTES = 65_536  # a reply's names and its own error
 
 _STOPPED: Mapping[str, tuple[CaseStatus, str]] = {
@@ -107,8 +108,8 @@ def read_load_reply(line: bytes) -> LoadReply:
         MalformedReplyError: it is not what the protocol says.
     """
     fields = _fields(line)
-    status = fields.get("status")
-    if status not in get_args(LoadStatus):
+    status: LoadStatus | None = fields.get("status")
+    if status is None or status not in get_args(LoadStatus):
         raise MalformedReplyError("a load reply has no status that the protocol knows")
     return LoadReply(status=status, error=_text(fields.get("error")))
 
@@ -140,7 +141,7 @@ def _ending(fields: Mapping[str, Any], report: Mapping[str, Any]) -> tuple[CaseS
     if isinstance(stopped, str) and stopped in _STOPPED:
         return _STOPPED[stopped]
     exit_status = fields.get("exit_status")
-    if not isinstance(exit_status, int):
+    if not isinstance(exit_status, int) or not 0 <= exit_status <= _MAX_WAIT_STATUS:
         return "crashed", _text(fields.get("error")) or "the case took its own parents down"
     if exit_status != 0 or report.get("status") not in get_args(CaseStatus):
         return "crashed", _exit_text(exit_status)

@@ -22,6 +22,7 @@ STEPS_BETWEEN_LOOKS = 1024
 
 MAX_ERROR_CHARACTERS = 4000
 MAX_ERROR_FRAMES = 20
+MAX_MESSAGE_CHARACTERS = 2000
 
 
 class Context:
@@ -121,7 +122,7 @@ class CaseProcess:
 def describe(error: BaseException) -> str:
     """Say what was raised and where in the artifact, bounded; survives hostile exceptions."""
     try:
-        message = str(error)[:MAX_ERROR_CHARACTERS]
+        message = str(error)[:MAX_MESSAGE_CHARACTERS]
     except BaseException:  # noqa: BLE001 - __str__ is the candidate's code too
         message = "(its message cannot be read)"
     places = [

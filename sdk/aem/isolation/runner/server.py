@@ -196,8 +196,9 @@ class Runner:
         exit_status = zygote.exit_status()
         output.drain()  # what a daemon that holds the pipe writes later is not waited for
         report.drain()
-        stopped = "output_too_large" if output.is_over else None
-        return _reply(stopped=stopped, exit_status=exit_status, output=output, report=report)
+        if output.is_over:
+            return _reply(stopped="output_too_large", exit_status=exit_status, report=report)
+        return _reply(exit_status=exit_status, output=output, report=report)
 
     def _wait(self, sources: Iterable[int], *, deadline: float) -> set[int]:
         """Return the descriptors that are ready; none at the deadline. Takes requests in."""
