@@ -32,6 +32,7 @@ def create_app(built: Service, *, started: Callable[[], None] = lambda: None) ->
         version="0.1.0",
         summary="Agents pay for their own improvement, under invariants and a daily budget.",
         lifespan=lifespan,
+        responses={"default": errors.DOCUMENTED_PROBLEM},
     )
     app.state.parts = built.parts
     app.state.stopping = threading.Event()

@@ -3,12 +3,16 @@
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.parts import Parts
 from core.errors import NotAuthenticatedError
 from core.principals import Principal
 
-_SCHEME = "bearer "
+_BEARER = HTTPBearer(auto_error=False, description="An API key: `aem_...`.")
+"""Reads the header and documents it; that there is no key is told by our own error."""
+
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 
 
 def parts_of(request: Request) -> Parts:
@@ -20,20 +24,19 @@ def parts_of(request: Request) -> Parts:
 PartsOf = Annotated[Parts, Depends(parts_of)]
 
 
-def caller_of(request: Request, parts: PartsOf) -> Principal:
+def caller_of(parts: PartsOf, credentials: Credentials) -> Principal:
     """Return who is calling.
 
     Raises:
         NotAuthenticatedError: no key, or none that is known.
     """
-    header = request.headers.get("authorization", "")
-    if not header.lower().startswith(_SCHEME):
+    if credentials is None:
         raise NotAuthenticatedError(
             "send your API key as `Authorization: Bearer aem_...`; the command line takes"
             " it from AEM_API_KEY"
         )
     with parts.database.reading() as session:
-        return parts.keys.authenticate(session, header[len(_SCHEME) :].strip())
+        return parts.keys.authenticate(session, credentials.credentials)
 
 
 Caller = Annotated[Principal, Depends(caller_of)]

@@ -24,6 +24,26 @@ from core.errors import (
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
+DOCUMENTED_PROBLEM = {
+    "description": "What went wrong (RFC 9457); `reason` is stable and machine-readable.",
+    "content": {
+        PROBLEM_MEDIA_TYPE: {
+            "schema": {
+                "type": "object",
+                "required": ["type", "title", "status", "detail", "reason"],
+                "properties": {
+                    "type": {"type": "string"},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "detail": {"type": "string"},
+                    "reason": {"type": "string"},
+                },
+            }
+        }
+    },
+}
+"""How the interface's description shows every answer that is no success."""
+
 STATUS_BY_KIND: dict[type[AemError], HTTPStatus] = {
     BadRequestError: HTTPStatus.BAD_REQUEST,
     NotAuthenticatedError: HTTPStatus.UNAUTHORIZED,
@@ -46,8 +66,11 @@ def status_of(error_type: type[AemError]) -> HTTPStatus:
     return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def problem(status: int, reason: str, detail: str, **details: Any) -> JSONResponse:
-    """Build a problem; `reason` is stable and machine-readable, `detail` is for people."""
+def problem(status: int, reason: str, detail: str, /, **details: Any) -> JSONResponse:
+    """Build a problem; `reason` is stable and machine-readable, `detail` is for people.
+
+    `details` are its further members: none of them takes the place of a problem's own.
+    """
     body = details | {
         "type": f"urn:aem:problem:{reason}",
         "title": HTTPStatus(status).phrase,
@@ -73,7 +96,10 @@ def _aem_error(_request: Request, error: Exception) -> JSONResponse:
     status = status_of(type(error))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _logger.error("%s: %s", error.reason, error.message, exc_info=error)
-    return problem(status, error.reason, error.message, **error.details)
+    response = problem(status, error.reason, error.message, **error.details)
+    if status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 def _artifact_error(_request: Request, error: Exception) -> JSONResponse:
