@@ -60,11 +60,19 @@ class DockerSandbox:
                 f"no Docker engine answers at {url or 'the usual socket'}: install docker.io and"
                 " start dockerd"
             ) from error
+        try:
+            self._prepare(image)
+        except BaseException:
+            self._api.close()
+            raise
+
+    def _prepare(self, image: str | None) -> None:
+        """Learn what an attestation states, and have the image."""
         interpreter = find_interpreter()
-        self._python = interpreter.version
         content = image_content(interpreter)
+        self._python = interpreter.version
         self._image_name = image or content.tag
-        with _engine_failures("the image could not be made"):
+        with _engine_failures(f"the sandbox image {self._image_name} is not to be had"):
             self._engine_version = str(self._api.version()["Version"])
             if image is None and not self._has_image(content.tag):
                 self._make_image(content)

@@ -105,7 +105,14 @@ class FakeSession:
         loaded = self._variants[variant] = _Loaded(bundle)
         return loaded.outcome
 
-    def run(self, variant: str, case_id: str, input: Any, *, trace_lines: bool = False) -> CaseRun:
+    def run(
+        self,
+        variant: str,
+        case_id: str,
+        input: Any,  # noqa: A002 - the port's name
+        *,
+        trace_lines: bool = False,
+    ) -> CaseRun:
         self._require_open()
         if variant not in self._variants:
             raise VariantNotLoadedError(f"load {variant!r} first")
@@ -154,7 +161,7 @@ class _Loaded:
             self.outcome = LoadOutcome(status="loaded")
         except ArtifactError as error:
             self.outcome = LoadOutcome(status="error", error=str(error))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever an import raises is its result
             self.outcome = LoadOutcome(status="error", error=self._modules.describe(error))
 
     def run(
@@ -174,7 +181,7 @@ class _Loaded:
             status = "timeout"
         except MemoryError:
             status = "out_of_memory"
-        except (Exception, SystemExit) as raised:
+        except (Exception, SystemExit) as raised:  # noqa: BLE001 - whatever it raises is the result
             status, error = "error", self._modules.describe(raised)
         answered = status == "answered"
         return CaseRun(

@@ -7,15 +7,19 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandbox import (
+    BubblewrapSandbox,
     DockerSandbox,
     PooledSandbox,
+    Sandbox,
     SandboxFailedError,
     SandboxUnavailableError,
     select_sandbox,
@@ -32,13 +36,13 @@ ENGINE = "/var/run/docker.sock"
 SLEEPER = "import time\ndef run(input, context):\n    time.sleep(input)\n    return 'slept'\n"
 
 
-def open_with(sandbox, source=SLEEPER, limits=LIMITS):
+def open_with(sandbox: Sandbox, source: str = SLEEPER, limits: Any = LIMITS) -> Any:
     session = sandbox.open(limits=limits, label="docker-test")
     session.load("v", bundle(source))
     return session
 
 
-def container_of(session) -> str:
+def container_of(session: Any) -> str:
     return session._enclosure._id
 
 
@@ -86,14 +90,14 @@ class CuttableEngine:
 
 
 @pytest.fixture
-def refused_connections():
+def refused_connections() -> Iterator[None]:
     """The docker package leaves sockets whose connection was refused to the garbage collector."""
     yield
     gc.collect()
 
 
 @pytest.fixture
-def engine(docker_sandbox, tmp_path):
+def engine(docker_sandbox: DockerSandbox, tmp_path: Path) -> Iterator[CuttableEngine]:
     if not Path(ENGINE).exists():
         pytest.skip(f"no engine at {ENGINE}")
     engine = CuttableEngine(tmp_path)
@@ -103,7 +107,7 @@ def engine(docker_sandbox, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.usefixtures("refused_connections")
-def test_no_engine_is_said_with_what_to_do(tmp_path):
+def test_no_engine_is_said_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(SandboxUnavailableError, match="install docker"):
         DockerSandbox(url=f"unix://{tmp_path / 'nothing.sock'}")
 
@@ -111,8 +115,8 @@ def test_no_engine_is_said_with_what_to_do(tmp_path):
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.usefixtures("refused_connections")
 def test_an_engine_that_goes_away_under_a_case_is_not_the_candidates_failure(
-    engine, docker_sandbox
-):
+    engine: CuttableEngine, docker_sandbox: DockerSandbox
+) -> None:
     sandbox = DockerSandbox(url=engine.url)
     session = open_with(sandbox)
     container_id = container_of(session)
@@ -128,14 +132,18 @@ def test_an_engine_that_goes_away_under_a_case_is_not_the_candidates_failure(
     docker_sandbox._remove(container_id)
 
 
-def test_a_container_that_is_removed_from_outside_is_a_failure_of_the_sandbox(docker_sandbox):
+def test_a_container_that_is_removed_from_outside_is_a_failure_of_the_sandbox(
+    docker_sandbox: DockerSandbox,
+) -> None:
     with open_with(docker_sandbox) as session:
         docker_sandbox._remove(container_of(session))
         with pytest.raises(SandboxFailedError):
             session.run("v", "c", 0)
 
 
-def test_a_container_that_dies_is_replaced_and_its_use_is_kept(docker_sandbox):
+def test_a_container_that_dies_is_replaced_and_its_use_is_kept(
+    docker_sandbox: DockerSandbox,
+) -> None:
     with open_with(docker_sandbox) as session:
         assert session.run("v", "c1", 0).status == "answered"
         first, cpu_ms = container_of(session), session.usage().cpu_ms
@@ -146,13 +154,25 @@ def test_a_container_that_dies_is_replaced_and_its_use_is_kept(docker_sandbox):
         assert session.usage().cpu_ms > cpu_ms > 0
 
 
-def test_a_missing_image_is_a_failure_before_anything_is_pulled(docker_sandbox, monkeypatch):
+def test_a_missing_image_is_a_failure_before_anything_is_pulled(
+    docker_sandbox: DockerSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(docker_sandbox, "_image_id", f"sha256:{'0' * 64}")
     with pytest.raises(SandboxFailedError, match="restart the service"):
         docker_sandbox.open(limits=LIMITS, label="t")
 
 
-def test_a_container_outlives_its_killed_host_only_until_it_is_swept(docker_sandbox):
+def test_an_image_can_be_named_and_is_never_pulled(docker_sandbox: DockerSandbox) -> None:
+    named = DockerSandbox(image=docker_sandbox._image_name)
+    assert named.isolation() == docker_sandbox.isolation()
+    named.close()
+    with pytest.raises(SandboxFailedError, match="aem-sandbox:never-made"):
+        DockerSandbox(image="aem-sandbox:never-made")
+
+
+def test_a_container_outlives_its_killed_host_only_until_it_is_swept(
+    docker_sandbox: DockerSandbox,
+) -> None:
     script = (
         "import os, signal; from sandbox import DockerSandbox, SandboxLimits\n"
         "session = DockerSandbox().open(limits=SandboxLimits(), label='killed-host')\n"
@@ -172,7 +192,9 @@ def test_a_container_outlives_its_killed_host_only_until_it_is_swept(docker_sand
     assert docker_sandbox._api.containers(all=True, filters={"id": container_id}) == []
 
 
-def test_a_sweep_takes_what_is_past_its_deadline_and_spares_what_lives(docker_sandbox):
+def test_a_sweep_takes_what_is_past_its_deadline_and_spares_what_lives(
+    docker_sandbox: DockerSandbox,
+) -> None:
     clock = FakeClock()
     labels = owner_labels("old", now=clock.now() - timedelta(days=1), lifetime_s=10.0)
     labels[LABEL_OWNER] = "another-boot/1/2@3"
@@ -185,7 +207,9 @@ def test_a_sweep_takes_what_is_past_its_deadline_and_spares_what_lives(docker_sa
         assert session.run("v", "c", 0).status == "answered"
 
 
-def test_the_engine_is_asked_where_the_control_group_is_not_to_be_seen(docker_sandbox):
+def test_the_engine_is_asked_where_the_control_group_is_not_to_be_seen(
+    docker_sandbox: DockerSandbox,
+) -> None:
     with open_with(docker_sandbox) as session:
         session.run("v", "c", 0)
         own = session._enclosure.read_meter()
@@ -195,7 +219,7 @@ def test_the_engine_is_asked_where_the_control_group_is_not_to_be_seen(docker_sa
         assert asked.memory_kills == 0
 
 
-def test_processor_time_is_limited(docker_sandbox):
+def test_processor_time_is_limited(docker_sandbox: DockerSandbox) -> None:
     limits = replace(LIMITS, nano_cpus=200_000_000, case_wall_s=1.0)
     with open_with(
         docker_sandbox, "def run(input, context):\n    while True: pass\n", limits
@@ -205,7 +229,9 @@ def test_processor_time_is_limited(docker_sandbox):
         assert s.usage().cpu_ms - before < 600
 
 
-def test_a_pool_hands_out_each_container_once_and_leaves_none(docker_sandbox):
+def test_a_pool_hands_out_each_container_once_and_leaves_none(
+    docker_sandbox: DockerSandbox,
+) -> None:
     pool = PooledSandbox(DockerSandbox())
     seen = set()
     for _ in range(3):
@@ -223,7 +249,7 @@ def test_a_pool_hands_out_each_container_once_and_leaves_none(docker_sandbox):
     assert docker_sandbox._api.containers(all=True, filters={"id": warm}) == []
 
 
-def test_selection_takes_docker_where_an_engine_answers(docker_sandbox):
+def test_selection_takes_docker_where_an_engine_answers(docker_sandbox: DockerSandbox) -> None:
     selected = select_sandbox(warm=0)
     assert selected.sandbox.name == "docker"
     assert selected.notice is None
@@ -233,7 +259,9 @@ def test_selection_takes_docker_where_an_engine_answers(docker_sandbox):
 @pytest.mark.bubblewrap
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.usefixtures("refused_connections")
-def test_selection_falls_back_to_bubblewrap_and_says_so(bubblewrap_sandbox, tmp_path, caplog):
+def test_selection_falls_back_to_bubblewrap_and_says_so(
+    bubblewrap_sandbox: BubblewrapSandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     nowhere = f"unix://{tmp_path / 'nothing.sock'}"
     selected = select_sandbox(docker_url=nowhere, warm=0)
     assert selected.sandbox.name == "bubblewrap"

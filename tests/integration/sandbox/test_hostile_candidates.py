@@ -2,14 +2,19 @@
 
 import json
 import platform
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from aem.isolation import architecture, syscalls
-from tests.integration.sandbox.conftest import LIMITS, bundle
+from sandbox import CaseRun
+from tests.integration.sandbox.conftest import LIMITS, Opener, bundle
 
 pytestmark = pytest.mark.slow
+
+Attack = Callable[..., CaseRun]
 
 
 def denied(name: str) -> int:
@@ -30,10 +35,10 @@ def program(*lines: str, imports: str = "import os, signal, socket, sys, time, c
 
 
 @pytest.fixture
-def attack(opened_for_real):
+def attack(opened_for_real: Opener) -> Attack:
     """Runs an attack, then shows that the session still serves; returns the attack's run."""
 
-    def run(*lines, limits=LIMITS):
+    def run(*lines: str, limits: Any = LIMITS) -> CaseRun:
         session = opened_for_real(program(*lines), limits=limits)
         attacked = session.run("v", "attack", ATTACK)
         assert session.run("v", "calm", CALM).output_text == b'"calm"'
@@ -42,12 +47,12 @@ def attack(opened_for_real):
     return run
 
 
-def answer(run):
+def answer(run: CaseRun) -> Any:
     assert run.status == "answered", run
     return json.loads(run.output_text)
 
 
-def test_ignoring_sigterm_does_not_outlive_the_wall_time(attack):
+def test_ignoring_sigterm_does_not_outlive_the_wall_time(attack: Attack) -> None:
     run = attack(
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
         "while True: time.sleep(100)",
@@ -57,11 +62,11 @@ def test_ignoring_sigterm_does_not_outlive_the_wall_time(attack):
     assert 300 <= run.wall_ms < 3000
 
 
-def test_taking_all_memory_is_told_from_other_failures(attack):
+def test_taking_all_memory_is_told_from_other_failures(attack: Attack) -> None:
     assert attack("return len(bytearray(1_000_000_000))").status == "out_of_memory"
 
 
-def test_taking_all_memory_in_small_pieces_by_many_processes(attack):
+def test_taking_all_memory_in_small_pieces_by_many_processes(attack: Attack) -> None:
     run = attack(
         "for _ in range(20):",
         "    if os.fork() == 0: break",
@@ -73,7 +78,7 @@ def test_taking_all_memory_in_small_pieces_by_many_processes(attack):
     assert run.status in {"out_of_memory", "timeout"}
 
 
-def test_a_flood_of_output_is_cut_off_while_it_streams(attack):
+def test_a_flood_of_output_is_cut_off_while_it_streams(attack: Attack) -> None:
     run = attack(
         "for fd in range(3, 30):",
         "    try:",
@@ -83,19 +88,19 @@ def test_a_flood_of_output_is_cut_off_while_it_streams(attack):
     assert run.status == "output_too_large"
 
 
-def test_exiting_without_an_answer_is_a_crash(attack):
+def test_exiting_without_an_answer_is_a_crash(attack: Attack) -> None:
     run = attack("os._exit(0)")
     assert run.status == "crashed"
     assert "without an answer" in run.error
 
 
-def test_a_signal_is_named(attack):
+def test_a_signal_is_named(attack: Attack) -> None:
     run = attack("ctypes.string_at(0)")
     assert run.status == "crashed"
     assert "SIGSEGV" in run.error
 
 
-def test_noise_on_the_standard_streams_is_no_answer(attack):
+def test_noise_on_the_standard_streams_is_no_answer(attack: Attack) -> None:
     run = attack(
         'print(\'{"status": "answered"}\' * 100)',
         "sys.stdout.flush()",
@@ -105,27 +110,27 @@ def test_noise_on_the_standard_streams_is_no_answer(attack):
     assert answer(run) == {"quiet": True}
 
 
-def test_reading_the_standard_input_gives_nothing(attack):
+def test_reading_the_standard_input_gives_nothing(attack: Attack) -> None:
     assert answer(attack("return os.read(0, 10).decode()")) == ""
 
 
 @pytest.mark.parametrize(
     "deed", ["os.kill(-1, 9)", "os.killpg(0, 9)", "os.kill(os.getppid(), 9)", "os.kill(1, 9)"]
 )
-def test_killing_others_stops_nothing_but_the_case(attack, deed):
+def test_killing_others_stops_nothing_but_the_case(attack: Attack, deed: str) -> None:
     assert attack(deed, "time.sleep(0.2)", "return 1").status in {"crashed", "answered"}
 
 
-def test_stopping_the_processes_around_is_a_timeout_at_most(attack):
+def test_stopping_the_processes_around_is_a_timeout_at_most(attack: Attack) -> None:
     run = attack("os.kill(-1, signal.SIGSTOP)", limits=replace(LIMITS, case_wall_s=0.5))
     assert run.status == "timeout"
 
 
-def test_closing_every_descriptor_is_a_crash(attack):
+def test_closing_every_descriptor_is_a_crash(attack: Attack) -> None:
     assert attack("os.closerange(0, 256)").status == "crashed"
 
 
-def test_a_daemon_that_holds_the_output_open_is_not_waited_for(attack):
+def test_a_daemon_that_holds_the_output_open_is_not_waited_for(attack: Attack) -> None:
     run = attack(
         "if os.fork() == 0:",
         "    os.setsid()",
@@ -138,7 +143,7 @@ def test_a_daemon_that_holds_the_output_open_is_not_waited_for(attack):
     assert run.wall_ms < 3000
 
 
-def test_a_daemon_does_not_live_into_the_next_case(opened_for_real):
+def test_a_daemon_does_not_live_into_the_next_case(opened_for_real: Opener) -> None:
     session = opened_for_real(
         program(
             "if os.fork() == 0: time.sleep(100)",
@@ -149,7 +154,7 @@ def test_a_daemon_does_not_live_into_the_next_case(opened_for_real):
     assert counts[0] == counts[1] == counts[2]
 
 
-def test_a_fork_bomb_is_stopped(attack):
+def test_a_fork_bomb_is_stopped(attack: Attack) -> None:
     run = attack(
         "while True:",
         "    try: os.fork()",
@@ -160,7 +165,7 @@ def test_a_fork_bomb_is_stopped(attack):
     assert run.status in {"timeout", "out_of_memory"}
 
 
-def test_no_more_processes_than_allowed(attack):
+def test_no_more_processes_than_allowed(attack: Attack) -> None:
     run = attack(
         "made = 0",
         "try:",
@@ -174,7 +179,7 @@ def test_no_more_processes_than_allowed(attack):
     assert answer(run) <= 10
 
 
-def test_there_is_no_network(attack):
+def test_there_is_no_network(attack: Attack) -> None:
     run = attack(
         "refused = []",
         "for family in (socket.AF_INET, socket.AF_INET6, 16, 17, 40):",  # netlink, packet, vsock
@@ -185,7 +190,7 @@ def test_there_is_no_network(attack):
     assert answer(run) == [1] * 5  # EPERM, by the filter
 
 
-def test_nothing_can_be_written_but_the_temporary_folder(attack):
+def test_nothing_can_be_written_but_the_temporary_folder(attack: Attack) -> None:
     run = attack(
         "written = []",
         "for folder in ('/', '/dev', '/dev/shm', '/dev/mqueue', '/etc', '/opt', '/opt/aem',",
@@ -196,10 +201,10 @@ def test_nothing_can_be_written_but_the_temporary_folder(attack):
         "    except OSError: pass",
         "return written",
     )
-    assert answer(run) == ["/tmp"]
+    assert answer(run) == ["/tmp"]  # noqa: S108 - inside
 
 
-def test_what_a_case_writes_the_next_one_does_not_see(opened_for_real):
+def test_what_a_case_writes_the_next_one_does_not_see(opened_for_real: Opener) -> None:
     session = opened_for_real(
         program(
             "before = sorted(os.listdir('/tmp')), open(__file__).read().count('planted')",
@@ -214,7 +219,7 @@ def test_what_a_case_writes_the_next_one_does_not_see(opened_for_real):
     assert first[0] == ["artifact"]
 
 
-def test_a_deep_tree_of_folders_is_removed(attack):
+def test_a_deep_tree_of_folders_is_removed(attack: Attack) -> None:
     run = attack(
         "os.chdir('/tmp')",
         "for _ in range(1500): os.mkdir('d'); os.chdir('d')",
@@ -223,7 +228,7 @@ def test_a_deep_tree_of_folders_is_removed(attack):
     assert answer(run) == "deep"
 
 
-def test_endless_small_files_are_stopped(attack):
+def test_endless_small_files_are_stopped(attack: Attack) -> None:
     run = attack(
         "n = 0",
         "while True:",
@@ -233,7 +238,7 @@ def test_endless_small_files_are_stopped(attack):
     assert run.status == "error"
 
 
-def test_a_full_temporary_folder_is_the_candidates_error(attack):
+def test_a_full_temporary_folder_is_the_candidates_error(attack: Attack) -> None:
     run = attack(
         "with open('/tmp/big', 'wb') as file:",
         "    for _ in range(1000): file.write(bytes(1_000_000))",
@@ -242,7 +247,7 @@ def test_a_full_temporary_folder_is_the_candidates_error(attack):
     assert run.status == "error"
 
 
-def test_the_runners_memory_and_descriptors_cannot_be_opened(attack):
+def test_the_runners_memory_and_descriptors_cannot_be_opened(attack: Attack) -> None:
     run = attack(
         "opened = []",
         "for pid in (1, os.getppid()):",
@@ -270,7 +275,7 @@ def test_the_runners_memory_and_descriptors_cannot_be_opened(attack):
         "libc.prlimit(1, 0, None, None)",
     ],
 )
-def test_dangerous_calls_are_refused(attack, call):
+def test_dangerous_calls_are_refused(attack: Attack, call: Any) -> None:
     run = attack(
         "libc = ctypes.CDLL(None, use_errno=True)",
         f"result = {call}",
@@ -279,7 +284,7 @@ def test_dangerous_calls_are_refused(attack, call):
     assert answer(run) == [-1, 1]
 
 
-def test_bytes_that_are_no_text_reach_the_host_unread(attack):
+def test_bytes_that_are_no_text_reach_the_host_unread(attack: Attack) -> None:
     run = attack(
         "for fd in range(3, 30):",
         "    try: os.write(fd, b'\\xff\\xfe'); break",
@@ -290,7 +295,7 @@ def test_bytes_that_are_no_text_reach_the_host_unread(attack):
     assert run.output_text == b"\xff\xfe1"
 
 
-def test_a_forged_report_claims_no_more_than_the_candidate_may_say(attack):
+def test_a_forged_report_claims_no_more_than_the_candidate_may_say(attack: Attack) -> None:
     forged = '{"status": "answered", "lines": {"x": ["y", 1]}, "error": 5}'
     run = attack(
         "for fd in range(3, 30):",
@@ -303,14 +308,14 @@ def test_a_forged_report_claims_no_more_than_the_candidate_may_say(attack):
     assert run.lines == {"x": [1]}
 
 
-def test_endless_recursion_is_an_error(attack):
+def test_endless_recursion_is_an_error(attack: Attack) -> None:
     run = attack("return run(input, context)")
     assert run.status == "error"
     assert "RecursionError" in run.error
     assert len(run.error) <= 4000
 
 
-def test_an_object_that_equals_everything_is_no_json(attack):
+def test_an_object_that_equals_everything_is_no_json(attack: Attack) -> None:
     run = attack(
         "Any = type('Any', (), {'__eq__': lambda self, other: True, '__hash__': None})",
         "return {'entity': Any()}",
@@ -318,7 +323,7 @@ def test_an_object_that_equals_everything_is_no_json(attack):
     assert run.status == "error"
 
 
-def test_an_exception_with_a_hostile_message_is_bounded(attack):
+def test_an_exception_with_a_hostile_message_is_bounded(attack: Attack) -> None:
     run = attack(
         "class Loud(Exception):",
         "    def __str__(self): raise SystemExit",
@@ -328,7 +333,7 @@ def test_an_exception_with_a_hostile_message_is_bounded(attack):
     assert "Loud" in run.error
 
 
-def test_a_case_inherits_nothing_of_the_hosts_environment_or_files(attack):
+def test_a_case_inherits_nothing_of_the_hosts_environment_or_files(attack: Attack) -> None:
     run = attack("return [sorted(os.environ), os.path.exists('/root'), os.path.exists('/work')]")
     names, root, work = answer(run)
     assert set(names) <= {"HOME", "HOSTNAME", "LANG", "LD_LIBRARY_PATH", "PATH", "PWD"}
@@ -336,14 +341,14 @@ def test_a_case_inherits_nothing_of_the_hosts_environment_or_files(attack):
     assert not work
 
 
-def test_planted_start_files_are_not_run(opened_for_real):
+def test_planted_start_files_are_not_run(opened_for_real: Opener) -> None:
     source = "import sys\ndef run(input, context):\n    return 'sitecustomize' in sys.modules\n"
     planted = {"sitecustomize__py": b"", "usercustomize__py": b"", "evil__pth": b"import evil\n"}
     run = opened_for_real(source, **planted).run("v", "c", {})
     assert run.output_text == b"false"
 
 
-def test_an_import_that_hangs_or_exits_or_leaves_a_daemon(opened_for_real):
+def test_an_import_that_hangs_or_exits_or_leaves_a_daemon(opened_for_real: Opener) -> None:
     session = opened_for_real(limits=replace(LIMITS, load_wall_s=0.5))
     run = "\ndef run(input, context):\n    return 'calm'\n"
     hanging = session.load("hanging", bundle("while True: pass" + run))

@@ -27,7 +27,7 @@ def following(words: list[str], option: str) -> list[str]:
 
 
 @pytest.mark.parametrize("is_root", [True, False])
-def test_everything_is_unshared_and_nothing_is_inherited(is_root):
+def test_everything_is_unshared_and_nothing_is_inherited(*, is_root: bool) -> None:
     words = arguments(is_root=is_root)
     for option in ("ipc", "pid", "net", "uts"):
         assert f"--unshare-{option}" in words
@@ -36,14 +36,14 @@ def test_everything_is_unshared_and_nothing_is_inherited(is_root):
     assert "--share-net" not in words
 
 
-def test_an_ordinary_user_is_nobody_in_a_user_namespace():
+def test_an_ordinary_user_is_nobody_in_a_user_namespace() -> None:
     words = arguments(is_root=False)
     assert "--unshare-user" in words
     assert following(words, "--uid") == following(words, "--gid") == ["65534"]
     assert "--cap-add" not in words
 
 
-def test_root_gets_what_it_takes_to_stop_being_root_and_no_more():
+def test_root_gets_what_it_takes_to_stop_being_root_and_no_more() -> None:
     words = arguments(is_root=True)
     assert "--unshare-user" not in words
     assert following(words, "--cap-add") == ["CAP_SETUID", "CAP_SETGID"]
@@ -52,7 +52,7 @@ def test_root_gets_what_it_takes_to_stop_being_root_and_no_more():
     assert min(users) > 1_000_000_000
 
 
-def test_only_the_interpreter_is_mounted_and_read_only():
+def test_only_the_interpreter_is_mounted_and_read_only() -> None:
     words = arguments()
     assert set(following(words, "--ro-bind")) == {
         str(INTERPRETER.executable),
@@ -63,19 +63,19 @@ def test_only_the_interpreter_is_mounted_and_read_only():
     }
     assert not {"--bind", "--dev-bind", "--bind-try"} & set(words)
     assert following(words, "--remount-ro") == ["/dev", "/"]
-    assert following(words, "--tmpfs") == ["/tmp"]
+    assert following(words, "--tmpfs") == ["/tmp"]  # noqa: S108 - inside
     size = words[words.index("--tmpfs") - 1]
     assert int(size) <= 100_000_000
 
 
-def test_no_path_of_the_host_is_seen_inside():
+def test_no_path_of_the_host_is_seen_inside() -> None:
     words = arguments()
     inside = [words[place + 2] for place, word in enumerate(words) if word == "--ro-bind"]
     assert not any(path.startswith("/home") for path in inside)
     assert words[words.index("--") + 1 :] == list(COMMAND)
 
 
-def test_limits_are_set_inside():
+def test_limits_are_set_inside() -> None:
     settings = json.loads(runner_settings(LIMITS, is_root=False))
     assert settings["user"] is None
     assert settings["rlimits"]["NPROC"] == 32
@@ -84,5 +84,5 @@ def test_limits_are_set_inside():
     assert {"FSIZE", "NOFILE", "MSGQUEUE"} <= settings["rlimits"].keys()
 
 
-def test_the_python_that_candidates_get_runs_no_start_files():
+def test_the_python_that_candidates_get_runs_no_start_files() -> None:
     assert {"-I", "-S", "-B"} <= set(COMMAND)

@@ -23,7 +23,7 @@ def machine(folder: Path, cgroup: str, *mounts: str) -> dict[str, Path]:
     return {"proc": folder / "proc", "mounts": folder / "mountinfo"}
 
 
-def test_version_1(tmp_path):
+def test_version_1(tmp_path: Path) -> None:
     write(tmp_path / "cpu" / "docker" / "abc", cpuacct__usage="1234567890\n")
     write(
         tmp_path / "memory" / "docker" / "abc",
@@ -43,7 +43,7 @@ def test_version_1(tmp_path):
 
 
 @pytest.mark.parametrize("memory_file", ["memory__peak", "memory__current"])
-def test_version_2_also_before_it_had_a_peak(tmp_path, memory_file):
+def test_version_2_also_before_it_had_a_peak(tmp_path: Path, memory_file: str) -> None:
     group = write(
         tmp_path / "unified" / "system.slice" / "docker-abc.scope",
         cpu__stat="usage_usec 1234567\nuser_usec 1\n",
@@ -63,7 +63,7 @@ def test_version_2_also_before_it_had_a_peak(tmp_path, memory_file):
         meter.read()
 
 
-def test_a_container_of_another_machine_has_no_meter_here(tmp_path):
+def test_a_container_of_another_machine_has_no_meter_here(tmp_path: Path) -> None:
     places = machine(
         tmp_path,
         "0::/system.slice/docker-abc.scope\n",

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from aem.isolation import Interpreter
-from sandbox import SandboxLimits
+from aem.isolation import NOBODY, RUNNER_FOLDER, Interpreter
+from aem.isolation.interpreter import PYTHON_FOLDER
+from sandbox import SandboxLimits, profile
 from sandbox.container import FrameDecoder
 from sandbox.image import ImageContent, image_content, write_image
 from sandbox.labels import is_leftover, owner_labels
@@ -21,7 +22,7 @@ NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("piece_bytes", [1, 3, 8, 11, 100])
-def test_frames_are_taken_apart_however_they_are_cut(piece_bytes):
+def test_frames_are_taken_apart_however_they_are_cut(piece_bytes: int) -> None:
     stream = b"".join(
         bytes([1, 0, 0, 0]) + len(data).to_bytes(4) + data for data in (b"hello ", b"", b"world")
     )
@@ -30,14 +31,14 @@ def test_frames_are_taken_apart_however_they_are_cut(piece_bytes):
     assert b"".join(map(decoder.feed, pieces)) == b"hello world"
 
 
-def test_a_living_owners_container_is_spared_until_its_deadline():
+def test_a_living_owners_container_is_spared_until_its_deadline() -> None:
     labels = owner_labels("order", now=NOW, lifetime_s=60.0)
     assert not is_leftover(labels, now=NOW)
     assert not is_leftover(labels, now=NOW + timedelta(seconds=59))
     assert is_leftover(labels, now=NOW + timedelta(seconds=60))
 
 
-def test_an_ended_owners_container_is_left_over_at_once():
+def test_an_ended_owners_container_is_left_over_at_once() -> None:
     labels = owner_labels("order", now=NOW, lifetime_s=60.0)
     place, _, process = labels[LABEL_OWNER].rpartition("/")
     pid, _, started = process.partition("@")
@@ -49,18 +50,18 @@ def test_an_ended_owners_container_is_left_over_at_once():
 
 
 @pytest.mark.parametrize("owner", ["other-boot/4026531836/1@1", "x", ""])
-def test_of_owners_elsewhere_the_deadline_alone_tells(owner):
+def test_of_owners_elsewhere_the_deadline_alone_tells(owner: str) -> None:
     labels = {**owner_labels("order", now=NOW, lifetime_s=60.0), LABEL_OWNER: owner}
     assert not is_leftover(labels, now=NOW)
     assert is_leftover(labels, now=NOW + timedelta(minutes=2))
 
 
-def test_what_is_not_labelled_by_us_is_not_ours_to_remove():
+def test_what_is_not_labelled_by_us_is_not_ours_to_remove() -> None:
     assert not is_leftover({}, now=NOW)
     assert not is_leftover({LABEL_OWNER: "x", LABEL_DEADLINE: "yesterday"}, now=NOW)
 
 
-def test_labels_are_bounded():
+def test_labels_are_bounded() -> None:
     assert max(map(len, owner_labels("w" * 9999, now=NOW, lifetime_s=1.0).values())) <= 200
 
 
@@ -96,7 +97,7 @@ def written(content: ImageContent) -> bytes:
     return target.getvalue()
 
 
-def test_an_image_holds_the_interpreter_and_no_tool(interpreter):
+def test_an_image_holds_the_interpreter_and_no_tool(interpreter: Interpreter) -> None:
     with tarfile.open(fileobj=io.BytesIO(written(image_content(interpreter)))) as tar:
         names = {f"/{member.name}": member for member in tar.getmembers()}
     files = {name for name, member in names.items() if member.isfile() and ".pyc" not in name}
@@ -109,12 +110,14 @@ def test_an_image_holds_the_interpreter_and_no_tool(interpreter):
         str(interpreter.loader),
     }
     assert names["/opt/python/bin/python3"].mode == 0o755
-    assert names["/tmp"].mode == 0o1777
+    assert names["/tmp"].mode == 0o1777  # noqa: S108 - inside
     assert names["/proc"].isdir()
     assert {(member.uid, member.mtime) for member in names.values()} == {(0, 0)}
 
 
-def test_modules_are_compiled_and_never_checked_against_their_source(interpreter):
+def test_modules_are_compiled_and_never_checked_against_their_source(
+    interpreter: Interpreter,
+) -> None:
     with tarfile.open(fileobj=io.BytesIO(written(image_content(interpreter)))) as tar:
         (name,) = [each for each in tar.getnames() if each.endswith(".pyc") and "json" in each]
         compiled = tar.extractfile(name).read()
@@ -124,7 +127,7 @@ def test_modules_are_compiled_and_never_checked_against_their_source(interpreter
     assert values["A"] == 1
 
 
-def test_an_image_is_named_by_what_is_in_it(interpreter):
+def test_an_image_is_named_by_what_is_in_it(interpreter: Interpreter) -> None:
     first = image_content(interpreter)
     assert image_content(interpreter) == first
     assert written(first) == written(first)
@@ -134,7 +137,14 @@ def test_an_image_is_named_by_what_is_in_it(interpreter):
     assert second.tag != first.tag
 
 
-def test_the_profile_of_a_container():
+def test_the_dockerfile_puts_things_where_the_command_looks() -> None:
+    text = (Path(profile.__file__).parent / "Dockerfile").read_text()
+    assert f"COPY sdk/aem/isolation/runner {RUNNER_FOLDER}\n" in text
+    assert f"ln -s /usr/local {PYTHON_FOLDER}\n" in text
+    assert f"USER {NOBODY}:{NOBODY}\n" in text
+
+
+def test_the_profile_of_a_container() -> None:
     limits = SandboxLimits(memory_bytes=100, pids=9, nano_cpus=5)
     settings = container_settings(image="sha256:0", limits=limits, labels={"a": "b"})
     host = settings["HostConfig"]
@@ -146,14 +156,15 @@ def test_the_profile_of_a_container():
     assert json.loads(host["SecurityOpt"][1].removeprefix("seccomp="))["syscalls"]
     assert host["Memory"] == host["MemorySwap"] > 100
     assert (host["PidsLimit"], host["NanoCpus"]) == (9, 5)
-    assert {"noexec", "nosuid", "nodev"} <= set(host["Tmpfs"]["/tmp"].split(","))
-    assert "nr_inodes=" in host["Tmpfs"]["/tmp"]
+    (options,) = host["Tmpfs"].values()
+    assert {"noexec", "nosuid", "nodev"} <= set(options.split(","))
+    assert "nr_inodes=" in options
     assert host["LogConfig"]["Type"] == "none"
     assert settings["User"] == "65534:65534"
     assert settings["StdinOnce"] is True
     assert not {"Binds", "Mounts", "Privileged", "CapAdd", "Devices"} & host.keys()
 
 
-def test_the_profiles_digest_does_not_change_with_the_limits_of_a_session():
+def test_the_profiles_digest_does_not_change_with_the_limits_of_a_session() -> None:
     assert container_profile() == container_profile()
     assert container_profile()["HostConfig"]["Memory"] == 0

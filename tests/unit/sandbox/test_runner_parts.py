@@ -12,7 +12,7 @@ from aem.isolation.process_tree import child_ids, read_tree, tree_ids
 from aem.isolation.runner import case, folder, intake, server
 
 
-def test_the_runner_refuses_to_be_anything_but_the_first_process():
+def test_the_runner_refuses_to_be_anything_but_the_first_process() -> None:
     code = "from aem.isolation.runner.server import main; main()"
     ended = subprocess.run(
         [sys.executable, "-c", code, "{}"], capture_output=True, text=True, check=False
@@ -21,7 +21,9 @@ def test_the_runner_refuses_to_be_anything_but_the_first_process():
     assert "must be PID 1" in ended.stderr
 
 
-def test_a_folder_is_cleared_however_deep_and_closed_it_is(tmp_path, monkeypatch):
+def test_a_folder_is_cleared_however_deep_and_closed_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target, outside = tmp_path / "tmp", tmp_path / "outside"
     target.mkdir()
     outside.mkdir()
@@ -31,17 +33,17 @@ def test_a_folder_is_cleared_however_deep_and_closed_it_is(tmp_path, monkeypatch
     os.mkfifo(target / "pipe")
     monkeypatch.chdir(target)
     for _ in range(1200):  # deeper than recursion goes, longer than a path may be
-        os.mkdir("d")
+        Path("d").mkdir()
         os.chdir("d")
     Path("file").touch()
     os.chdir(target)
-    os.chmod("d", 0)
+    Path("d").chmod(0)
     folder.clear(str(target))
     assert list(target.iterdir()) == []
     assert (outside / "kept").exists()
 
 
-def test_an_intake_takes_no_more_than_a_piece_past_its_limit():
+def test_an_intake_takes_no_more_than_a_piece_past_its_limit() -> None:
     pipe = intake.Intake(10)
     os.set_blocking(pipe.write_fd, False)
     os.write(pipe.write_fd, b"x" * 10)
@@ -54,7 +56,7 @@ def test_an_intake_takes_no_more_than_a_piece_past_its_limit():
     pipe.close()
 
 
-def test_an_intake_reads_to_the_end():
+def test_an_intake_reads_to_the_end() -> None:
     pipe = intake.Intake(100)
     os.write(pipe.write_fd, b"abc")
     pipe.drain()
@@ -64,7 +66,7 @@ def test_an_intake_reads_to_the_end():
     pipe.close()
 
 
-def test_a_description_is_bounded_and_names_only_the_artifact():
+def test_a_description_is_bounded_and_names_only_the_artifact() -> None:
     source = "def fail():\n    raise ValueError('x' * 9000)\n"
     values: dict[str, object] = {}
     exec(compile(source, f"{folder.ARTIFACT_FOLDER}/inner/a.py", "exec"), values)  # noqa: S102
@@ -76,12 +78,12 @@ def test_a_description_is_bounded_and_names_only_the_artifact():
     assert __file__ not in said
 
 
-def test_the_limits_that_both_sides_know_are_the_same():
+def test_the_limits_that_both_sides_know_are_the_same() -> None:
     assert protocol.MAX_REPORT_BYTES == server.MAX_REPORT_BYTES
     assert protocol.MAX_ERROR_CHARACTERS == case.MAX_ERROR_CHARACTERS
 
 
-def test_a_tree_of_processes_is_read():
+def test_a_tree_of_processes_is_read() -> None:
     script = (
         "import os, sys, time\n"
         "if os.fork() == 0:\n"

@@ -3,6 +3,7 @@
 import errno
 import socket
 import struct
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from aem.isolation.bpf import (
     load_word,
     low_word_offset,
 )
-from aem.isolation.seccomp import AARCH64, ALLOW, KILL_PROCESS, X86_64
+from aem.isolation.seccomp import AARCH64, ALLOW, KILL_PROCESS, X86_64, Architecture
 
 DENIED = 0x00050000 | errno.EPERM
 NOT_IMPLEMENTED = 0x00050000 | errno.ENOSYS
@@ -49,14 +50,14 @@ def decide(program: bytes, *, audit: int, number: int, arguments: tuple[int, ...
             place += if_true if holds else if_false
 
 
-def verdict(target, numbers, *arguments):
+def verdict(target: Architecture, numbers: Any, *arguments: int) -> int:
     number = numbers if isinstance(numbers, int) else target.number(numbers)
     program = seccomp.bpf_program(target)
     return decide(program, audit=target.audit, number=number, arguments=arguments)
 
 
 @pytest.mark.parametrize("target", ARCHITECTURES)
-def test_calls_that_a_program_needs_are_allowed(target):
+def test_calls_that_a_program_needs_are_allowed(target: Architecture) -> None:
     assert {name: verdict(target, number) for name, number in NEEDED[target].items()} == (
         dict.fromkeys(NEEDED[target], ALLOW)
     )
@@ -64,7 +65,7 @@ def test_calls_that_a_program_needs_are_allowed(target):
 
 @pytest.mark.parametrize("target", ARCHITECTURES)
 @pytest.mark.parametrize("name", sorted(syscalls.DENIED))
-def test_every_listed_call_is_denied_where_it_exists(target, name):
+def test_every_listed_call_is_denied_where_it_exists(target: Architecture, name: str) -> None:
     if target.number(syscalls.DENIED[name]) is None:
         assert target is AARCH64  # it never had what x86_64 had outgrown
         return
@@ -72,18 +73,18 @@ def test_every_listed_call_is_denied_where_it_exists(target, name):
 
 
 @pytest.mark.parametrize("target", ARCHITECTURES)
-def test_another_architectures_calls_kill(target):
+def test_another_architectures_calls_kill(target: Architecture) -> None:
     program = seccomp.bpf_program(target)
     assert decide(program, audit=0x40000003, number=1) == KILL_PROCESS  # 32-bit x86
 
 
-def test_the_x32_door_to_every_call_kills():
+def test_the_x32_door_to_every_call_kills() -> None:
     assert verdict(X86_64, 0x40000000 | 101) == KILL_PROCESS
     assert verdict(X86_64, 0x40000000) == KILL_PROCESS
 
 
 @pytest.mark.parametrize("target", ARCHITECTURES)
-def test_calls_that_are_newer_than_the_list_do_not_exist(target):
+def test_calls_that_are_newer_than_the_list_do_not_exist(target: Architecture) -> None:
     assert verdict(target, syscalls.FIRST_UNKNOWN - 1) == ALLOW
     assert verdict(target, syscalls.FIRST_UNKNOWN) == NOT_IMPLEMENTED
     assert verdict(target, 0x3FFFFFFF) == NOT_IMPLEMENTED
@@ -91,14 +92,14 @@ def test_calls_that_are_newer_than_the_list_do_not_exist(target):
 
 @pytest.mark.parametrize("target", ARCHITECTURES)
 @pytest.mark.parametrize("call", [syscalls.SOCKET, syscalls.SOCKETPAIR])
-def test_sockets_are_local_ones_only(target, call):
+def test_sockets_are_local_ones_only(target: Architecture, call: Any) -> None:
     assert verdict(target, call, socket.AF_UNIX) == ALLOW
     for family in (0, socket.AF_INET, socket.AF_INET6, 16, 17, 40):
         assert verdict(target, call, family) == DENIED
 
 
 @pytest.mark.parametrize("target", ARCHITECTURES)
-def test_processes_and_threads_are_made_and_namespaces_are_not(target):
+def test_processes_and_threads_are_made_and_namespaces_are_not(target: Architecture) -> None:
     thread = 0x3D0F00  # what pthread_create asks for
     assert verdict(target, syscalls.CLONE, thread) == ALLOW
     assert verdict(target, syscalls.CLONE, 17) == ALLOW  # fork: SIGCHLD
@@ -110,14 +111,14 @@ def test_processes_and_threads_are_made_and_namespaces_are_not(target):
 
 
 @pytest.mark.parametrize("target", ARCHITECTURES)
-def test_a_process_sets_its_own_limits_only(target):
+def test_a_process_sets_its_own_limits_only(target: Architecture) -> None:
     assert verdict(target, syscalls.PRLIMIT64, 0) == ALLOW
     assert verdict(target, syscalls.PRLIMIT64, 1) == DENIED
     assert verdict(target, syscalls.PRLIMIT64, 1 << 32) == DENIED
 
 
 @pytest.mark.parametrize("target", ARCHITECTURES)
-def test_docker_is_given_the_same_list(target):
+def test_docker_is_given_the_same_list(target: Architecture) -> None:
     profile = seccomp.docker_profile(target)
     named = {name for rule in profile["syscalls"] if "args" not in rule for name in rule["names"]}
     existing = {name for name, numbers in syscalls.DENIED.items() if target.number(numbers)}
@@ -128,19 +129,19 @@ def test_docker_is_given_the_same_list(target):
     assert all(bit & (bit - 1) == 0 for bit in bits)
 
 
-def test_only_known_machines_have_a_filter():
+def test_only_known_machines_have_a_filter() -> None:
     assert seccomp.architecture("AMD64") is X86_64
     assert seccomp.architecture("arm64") is AARCH64
     with pytest.raises(seccomp.UnknownArchitectureError, match="riscv64"):
         seccomp.architecture("riscv64")
 
 
-def test_the_assembler_encodes_as_the_kernel_reads():
+def test_the_assembler_encodes_as_the_kernel_reads() -> None:
     program = assemble([load_word(low_word_offset(1)), if_equal(0xDEADBEEF, skip=7), give(ALLOW)])
     assert program == bytes.fromhex("2000000018000000 15000700efbeadde 060000000000ff7f")
 
 
-def test_the_assembler_refuses_what_the_kernel_would():
+def test_the_assembler_refuses_what_the_kernel_would() -> None:
     with pytest.raises(ValueError, match="skips 0 to 255"):
         if_equal(1, skip=256)
     with pytest.raises(ValueError, match="instructions"):

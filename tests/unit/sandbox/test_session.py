@@ -3,7 +3,9 @@
 import base64
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -25,17 +27,17 @@ LIMITS = SandboxLimits(session_s=60.0)
 class ScriptedEnclosure:
     """Replies like a runner; what is scripted comes first. Errors are raised instead."""
 
-    def __init__(self, *script, cause="crashed"):
+    def __init__(self, *script: Any, cause: Any = "crashed") -> None:
         self.script = list(script)
         self.cause = cause
         self.meter = MeterReading(cpu_ms=10, memory_peak_bytes=1000, memory_kills=0)
         self.requests = []
         self.is_killed = self.is_closed = False
 
-    def send(self, line, *, timeout_s):
+    def send(self, line: bytes, *, timeout_s: float) -> None:
         self.requests.append(json.loads(line))
 
-    def receive(self, *, timeout_s, limit_bytes):
+    def receive(self, *, timeout_s: float, limit_bytes: int) -> bytes:
         request = self.requests[-1]
         if request["op"] == "drop":
             return b'{"status": "dropped"}'
@@ -48,45 +50,45 @@ class ScriptedEnclosure:
             return json.dumps(step).encode()
         return json.dumps(loaded() if request["op"] == "load" else answered()).encode()
 
-    def read_meter(self):
+    def read_meter(self) -> MeterReading:
         return self.meter
 
-    def cause_of_end(self):
+    def cause_of_end(self) -> Any:
         if isinstance(self.cause, Exception):
             raise self.cause
         return self.cause
 
-    def kill(self):
+    def kill(self) -> None:
         self.is_killed = True
 
-    def close(self):
+    def close(self) -> None:
         self.is_killed = self.is_closed = True
 
 
 class ScriptedMaker:
     name = "scripted"
 
-    def __init__(self, *enclosures):
+    def __init__(self, *enclosures: Any) -> None:
         self.enclosures = list(enclosures)
         self.started = []
         self.is_closed = False
 
-    def start(self, *, limits, label):
+    def start(self, *, limits: Any, label: str) -> Any:
         step = self.enclosures.pop(0) if self.enclosures else ScriptedEnclosure()
         if isinstance(step, Exception):
             raise step
         self.started.append((step, limits, label))
         return step
 
-    def close(self):
+    def close(self) -> None:
         self.is_closed = True
 
 
-def loaded():
+def loaded() -> dict[str, Any]:
     return {"status": "loaded", "error": None}
 
 
-def answered(output=b'{"a":1}', **report):
+def answered(output: bytes = b'{"a":1}', **report: Any) -> dict[str, Any]:
     whole = {"status": "answered", "error": None, "lines": None, **report}
     return {
         "stopped": None,
@@ -100,7 +102,7 @@ def answered(output=b'{"a":1}', **report):
 CRASHED = {"stopped": None, "error": None, "exit_status": 9, "output": "", "report": ""}
 
 
-def session_over(*enclosures, limits=LIMITS):
+def session_over(*enclosures: Any, limits: Any = LIMITS) -> EnclosureSession:
     session = EnclosureSession(ScriptedMaker(*enclosures), limits=limits, label="unit")
     session.load("v", echo_bundle())
     return session
@@ -115,7 +117,9 @@ def session_over(*enclosures, limits=LIMITS):
         (RunnerEndedError("ended"), "out_of_memory", "out_of_memory"),
     ],
 )
-def test_an_enclosure_that_fails_is_replaced_and_loaded_again(error, cause, status):
+def test_an_enclosure_that_fails_is_replaced_and_loaded_again(
+    error: Any, cause: Any, status: str
+) -> None:
     first, second = ScriptedEnclosure(loaded(), error, cause=cause), ScriptedEnclosure()
     second.meter = MeterReading(cpu_ms=7, memory_peak_bytes=500, memory_kills=0)
     with session_over(first, second) as session:
@@ -131,14 +135,14 @@ def test_an_enclosure_that_fails_is_replaced_and_loaded_again(error, cause, stat
     assert session.usage().cpu_ms == 17
 
 
-def test_an_engine_that_failed_is_no_case():
+def test_an_engine_that_failed_is_no_case() -> None:
     failing = ScriptedEnclosure(loaded(), RunnerEndedError("x"), cause=SandboxFailedError("gone"))
     with session_over(failing) as session, pytest.raises(SandboxFailedError):
         session.run("v", "c", {})
 
 
-def test_a_crash_beside_a_kill_for_memory_is_for_want_of_memory():
-    def kill(enclosure):
+def test_a_crash_beside_a_kill_for_memory_is_for_want_of_memory() -> None:
+    def kill(enclosure: ScriptedEnclosure) -> dict[str, Any]:
         enclosure.meter = replace(enclosure.meter, memory_kills=1)
         return CRASHED
 
@@ -147,8 +151,8 @@ def test_a_crash_beside_a_kill_for_memory_is_for_want_of_memory():
         assert session.run("v", "c2", {}).status == "crashed"
 
 
-def test_the_watchdog_kills_and_the_session_is_over():
-    def hang(enclosure):
+def test_the_watchdog_kills_and_the_session_is_over() -> None:
+    def hang(enclosure: ScriptedEnclosure) -> Exception:
         deadline = time.monotonic() + 5
         while not enclosure.is_killed and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -163,34 +167,34 @@ def test_the_watchdog_kills_and_the_session_is_over():
             session.run("v", "c2", {})
 
 
-def test_a_reply_with_too_much_output_is_not_believed():
+def test_a_reply_with_too_much_output_is_not_believed() -> None:
     limits = replace(LIMITS, output_bytes=5)
     with session_over(ScriptedEnclosure(loaded(), answered(b"123456")), limits=limits) as session:
         assert session.run("v", "c", {}).status == "crashed"
 
 
-def test_a_runner_is_never_told_the_cases_name():
+def test_a_runner_is_never_told_the_cases_name() -> None:
     enclosure = ScriptedEnclosure()
     with session_over(enclosure) as session:
         session.run("v", "the-case-about-refunds", {})
     assert "refunds" not in json.dumps(enclosure.requests)
 
 
-def test_impossible_limits_are_refused_before_anything_is_started():
+def test_impossible_limits_are_refused_before_anything_is_started() -> None:
     maker = ScriptedMaker()
     with pytest.raises(SandboxLimitsError):
         EnclosureSession(maker, limits=SandboxLimits(pids=3), label="unit")
     assert maker.started == []
 
 
-def wait_until(holds):
+def wait_until(holds: Callable[[], Any]) -> None:
     deadline = time.monotonic() + 5
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.005)
 
 
-def test_a_pool_hands_out_what_it_warmed_once():
+def test_a_pool_hands_out_what_it_warmed_once() -> None:
     maker = ScriptedMaker()
     pool = PooledSandbox(maker)
     first = pool.start(limits=LIMITS, label="one")
@@ -206,7 +210,7 @@ def test_a_pool_hands_out_what_it_warmed_once():
     assert maker.is_closed
 
 
-def test_a_pool_hands_out_nothing_of_another_shape_or_too_old():
+def test_a_pool_hands_out_nothing_of_another_shape_or_too_old() -> None:
     maker = ScriptedMaker()
     pool = PooledSandbox(maker)
     pool.start(limits=LIMITS, label="one")
@@ -220,14 +224,14 @@ def test_a_pool_hands_out_nothing_of_another_shape_or_too_old():
     pool.close()
 
 
-def test_a_pool_does_not_hand_out_what_died_while_it_waited():
+def test_a_pool_does_not_hand_out_what_died_while_it_waited() -> None:
     dead = ScriptedEnclosure()
     maker = ScriptedMaker(ScriptedEnclosure(), dead)
     pool = PooledSandbox(maker)
     pool.start(limits=LIMITS, label="one")
     wait_until(lambda: dead in [each[0] for each in maker.started])
 
-    def refuse(line, *, timeout_s):
+    def refuse(line: bytes, *, timeout_s: float) -> None:
         raise RunnerEndedError("the engine was restarted")
 
     dead.send = refuse
@@ -237,7 +241,9 @@ def test_a_pool_does_not_hand_out_what_died_while_it_waited():
     pool.close()
 
 
-def test_a_pool_that_cannot_warm_leaves_the_reason_to_the_next_session(caplog):
+def test_a_pool_that_cannot_warm_leaves_the_reason_to_the_next_session(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     maker = ScriptedMaker(
         ScriptedEnclosure(), SandboxFailedError("no space"), SandboxFailedError("still no space")
     )
