@@ -34,6 +34,8 @@ CANDIDATE_SYNTHESIZER = "candidate"
 
 PAGE_LIMIT_ROWS = 200
 
+_SEE_ALL = (Role.OPERATOR, Role.AUDITOR)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
@@ -152,10 +154,12 @@ class Orders:
         self, session: Session, principal: Principal, *, before: str | None, limit: int
     ) -> Sequence[Order]:
         """Return the orders that the principal may see, newest first."""
-        sees_all = principal.role in (Role.OPERATOR, Role.AUDITOR)
+        namespace = None if principal.role in _SEE_ALL else principal.namespace
+        if namespace is not None and not principal.may_read(namespace):
+            return []
         return store.page(
             session,
-            namespace=None if sees_all else principal.namespace,
+            namespace=namespace,
             before=before,
             limit=min(limit, PAGE_LIMIT_ROWS),
         )

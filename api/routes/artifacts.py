@@ -238,7 +238,6 @@ def acknowledge(
 ) -> dict[str, Any]:
     """Record that an agent runs a version, or refuses to and why."""
     artifact = _readable(mutation.principal, namespace, name)
-
     _require_own_voice(mutation.principal, body.agent)
 
     def action(session: Session) -> dict[str, Any]:
@@ -259,12 +258,17 @@ def _readable(caller: Principal, namespace: str, name: str) -> str:
 
 
 def _require_own_voice(caller: Principal, agent: str) -> None:
-    """Let an agent answer for itself and its instances (``owner/instance``) alone.
+    """Let an agent answer for itself and its instances (``owner/instance``), a team for all.
 
     Raises:
-        NotAllowedError: it answers for somebody else.
+        NotAllowedError: it answers for somebody else, or only reads.
     """
-    if caller.role is Role.AGENT and agent.partition("/")[0] != caller.owner:
+    caller.require(Role.AGENT, Role.TEAM)
+    owner = agent.partition("/")[0]
+    is_own = owner == caller.owner or (
+        caller.role is Role.TEAM and owner.startswith(f"{caller.namespace}.")
+    )
+    if not is_own:
         raise NotAllowedError(f"this key answers for {caller.owner}, not for {agent[:100]}")
 
 

@@ -82,7 +82,7 @@ def list_budgets(parts: PartsOf, caller: Caller) -> dict[str, Any]:
 @router.get("/budgets/{budget}")
 def get_budget(budget: str, parts: PartsOf, caller: Caller) -> dict[str, Any]:
     """Return where a budget stands today."""
-    if budget != caller.namespace:
+    if budget != caller.namespace or not caller.may_read(budget):
         caller.require(Role.OPERATOR, Role.AUDITOR)
     with parts.database.reading() as session:
         return _state(parts, session, budget)
@@ -131,7 +131,8 @@ def get_wallet(owner: str, parts: PartsOf, caller: Caller) -> dict[str, Any]:
 
 
 def _require_wallet(caller: Principal, owner: str) -> None:
-    is_own = caller.owner in (owner, owner.partition(".")[0]) and caller.owner != ""
+    team = owner.partition(".")[0]
+    is_own = caller.owner in (owner, team) and caller.may_read(team)
     if not is_own and caller.role not in (Role.OPERATOR, Role.AUDITOR):
         raise WalletNotFoundError(f"there is no wallet of {owner} that this key may see")
 

@@ -9,7 +9,7 @@ from aem.artifact import Bundle
 from api.auth import Caller, PartsOf
 from api.mutation import MutationOf
 from api.views import to_json
-from core.principals import Principal, Role
+from core.principals import Role
 from gold import GoldNotFoundError
 
 router = APIRouter(prefix="/api/v1/gold", tags=["gold"])
@@ -32,8 +32,11 @@ def freeze(parts: PartsOf, mutation: MutationOf) -> dict[str, Any]:
 @router.get("")
 def list_datasets(parts: PartsOf, caller: Caller) -> dict[str, Any]:
     """List the frozen datasets that the key may use."""
+    namespace = None if caller.role in (Role.OPERATOR, Role.AUDITOR) else caller.namespace
+    if namespace is not None and not caller.may_read(namespace):
+        return {"items": []}
     with parts.database.reading() as session:
-        found = parts.gold.datasets(session, namespace=_namespace(caller))
+        found = parts.gold.datasets(session, namespace=namespace)
     return {"items": to_json(found)}
 
 
@@ -46,8 +49,3 @@ def show(digest: str, parts: PartsOf, caller: Caller) -> dict[str, Any]:
         raise GoldNotFoundError(f"no gold dataset is frozen as {digest}")
     value: dict[str, Any] = to_json(found)
     return value
-
-
-def _namespace(caller: Principal) -> str | None:
-    """Return whose datasets the caller may see; None for all."""
-    return None if caller.role in (Role.OPERATOR, Role.AUDITOR) else caller.namespace
