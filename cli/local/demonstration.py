@@ -9,6 +9,7 @@ import click
 from aem.artifact import Bundle
 from aem.client import ApiError, Client
 from aem.handle import Artifact
+from aem.proof import TrustRoot
 from cli.local.embedded import EmbeddedService
 from cli.local.example import Example
 from cli.local.recount import Recount
@@ -101,6 +102,7 @@ class Demonstration:
             client=agent,
             agent=f"{TEAM}.{AGENT}",
             home=self._home / "agent",
+            trust=TrustRoot.from_envelope(agent.trust()),
             in_process_namespaces=(TEAM,),
         )
         with handle:
@@ -203,6 +205,13 @@ class Demonstration:
         self._show_acknowledgements(agent)
         return order, figures
 
+    def _show_report(self, report: dict[str, Any]) -> None:
+        self._tell.say("What the judge found on the holdout, running version against new one:")
+        for name, axis in report["axes"].items():
+            old = "" if axis["old"] is None else f"{axis['old']['value']:.4f}"
+            verdict = "pass" if axis["passed"] else "FAIL"
+            self._tell.line(f"{name:<19} {verdict}  {old:>6} -> {axis['new']['value']:.4f}")
+
     def _show_acknowledgements(self, agent: Client) -> None:
         for ack in agent.deployments(self._example.artifact.manifest.name, "production")["items"]:
             answer = "runs" if ack["accepted"] else f"refuses ({ack['reason']})"
@@ -272,6 +281,11 @@ class Demonstration:
 
     def _audit(self) -> dict[str, Any]:
         self._tell.title("The books")
+        wallet = self._operator.wallet(f"{TEAM}.{AGENT}")
+        self._tell.line(
+            f"wallet of {wallet['owner']}: {tokens(wallet['balance_utok'])} of"
+            f" {tokens(GRANT_UTOK)} tokens are left"
+        )
         report = self._operator.verify_audit()
         statements = report["statements"]
         for name, finding in statements.items():
