@@ -1,19 +1,50 @@
-"""Databases for every storage test, made by the migrations: SQLite, and PostgreSQL."""
+"""What tests of several rooms need: databases made by the migrations, services that may be missing.
 
+A missing service is a visible skip on a laptop, and a failure in CI.
+"""
+
+import functools
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Engine, make_url
 
+from aem.isolation import bubblewrap_problem
 from api.migration import migrate
 from core.database import Database, make_engine
+from sandbox import DockerSandbox, SandboxUnavailableError
 
 POSTGRES_VARIABLE = "AEM_TEST_POSTGRES_URL"
+
+
+def missing(what: str) -> NoReturn:
+    if os.environ.get("CI"):
+        pytest.fail(f"{what}; CI skips nothing")
+    pytest.skip(what)
+
+
+@functools.cache
+def docker_problem() -> str | None:
+    try:
+        DockerSandbox().close()
+    except SandboxUnavailableError as error:
+        return str(error)
+    return None
+
+
+@pytest.fixture(autouse=True)
+def needed_sandboxes(request: pytest.FixtureRequest) -> None:
+    for marker, problem in (("docker", docker_problem), ("bubblewrap", bubblewrap_problem)):
+        if request.node.get_closest_marker(marker) is not None:
+            what = problem()
+            if what is not None:
+                missing(what)
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +61,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgres_server() -> Iterator[Engine]:
     server = os.environ.get(POSTGRES_VARIABLE)
     if server is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{POSTGRES_VARIABLE} is not set, and CI skips nothing")
-        pytest.skip(f"no PostgreSQL: set {POSTGRES_VARIABLE}")
+        missing(f"no PostgreSQL: set {POSTGRES_VARIABLE}")
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
     yield engine
     engine.dispose()

@@ -13,7 +13,6 @@ from cli.local.example import Example
 from cli.output import ExitCode, json_option, print_json
 from cli.remote.connection import remote
 
-
 SEARCH_S = 180
 """The search's share of the demo's five minutes, on a machine where its runs take longer."""
 
