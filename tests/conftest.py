@@ -1,4 +1,4 @@
-"""What tests of several rooms need: databases made by the migrations, services that may be missing.
+"""What tests of several rooms need: migrated databases, and services that may be missing.
 
 A missing service is a visible skip on a laptop, and a failure in CI.
 """
