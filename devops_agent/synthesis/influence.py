@@ -34,12 +34,15 @@ class Region:
         path: the file.
         start: its first byte.
         end: one past its last byte.
+        content: its source, by which it is known again when the program has changed elsewhere;
+            empty of statements.
         labels: labels of the facts that depend on it; empty when no effect was seen.
     """
 
     path: str
     start: int
     end: int
+    content: bytes
     labels: frozenset[str]
 
 
@@ -74,13 +77,17 @@ class _Knockout:
 
 
 def measure_influence(
+    *,
     program: Program,
     run: Runner,
     dictionary: Dictionary,
     baseline: Mapping[str, CaseScore],
     case_ids: Sequence[str],
+    known: Influence,
 ) -> Influence:
     """Knock out every part once and compare the outputs of the cases with the baseline's.
+
+    Parts whose influence is known from before, and which have not changed, are not run again.
 
     Raises:
         BudgetExhaustedError: the evaluator's budget ended.
@@ -91,18 +98,22 @@ def measure_influence(
     if len(knockouts) < MIN_REGIONS:
         return Influence(regions=())
     before = {case_id: dictionary.facts(baseline[case_id].output) for case_id in case_ids}
+    remembered = {(region.path, region.content): region.labels for region in known.regions}
     regions = []
     by_name: dict[str, frozenset[str]] = {}
     for knockout in knockouts:
-        labels = frozenset[str]()
-        for edit in knockout.edits:
+        start, end = knockout.span
+        content = program.modules[knockout.path].data[start:end]
+        labels = remembered.get((knockout.path, content), frozenset())
+        for edit in knockout.edits if not labels else ():
             scores = run(edit, case_ids)
             if scores is not None and all(score.error is None for score in scores.values()):
                 labels = _changed_labels(dictionary, before, scores)
                 break
         by_name[knockout.name] = by_name.get(knockout.name, frozenset()) | labels
-        start, end = knockout.span
-        regions.append(Region(path=knockout.path, start=start, end=end, labels=labels))
+        regions.append(
+            Region(path=knockout.path, start=start, end=end, content=content, labels=labels)
+        )
     regions.extend(_assigned_regions(program, by_name))
     regions.sort(key=lambda region: (region.end - region.start, region.path, region.start))
     return Influence(regions=regions)
@@ -145,7 +156,7 @@ def _assigned_regions(
         names = {name for target in targets for name in _names(target)}
         reached = frozenset[str]().union(*(labels.get(name, frozenset()) for name in names))
         start, end = module.span(statement)
-        yield Region(path=module.path, start=start, end=end, labels=reached)
+        yield Region(path=module.path, start=start, end=end, content=b"", labels=reached)
 
 
 def _names(tree: ast.AST) -> set[str]:

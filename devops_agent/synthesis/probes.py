@@ -8,6 +8,10 @@ from devops_agent.synthesis.localization import Localization
 from devops_agent.synthesis.source import Edit
 
 MAX_PROBES = 4
+INFLUENCE_CASES = 8
+INFLUENCE_TIMES = 3
+"""Influence is measured on so many cases at most, which show each symptom so many times."""
+
 PROBES_PER_REGION = 2
 IRRELEVANT_PENALTY = 2.5
 """Added to the cost of edits in parts whose facts are all right."""
@@ -70,29 +74,42 @@ class ProbePlan:
         return rank
 
 
-def general_probes(
+def telling_cases(
     symptoms: Mapping[str, Mapping[str, int]],
     coverage: Mapping[str, Mapping[str, frozenset[int]]],
+    *,
+    most: int,
+    times: int,
 ) -> Sequence[str]:
-    """Choose failing cases that show all symptoms, by greedy cover.
+    """Choose failing cases that show every symptom so many times, by greedy cover.
 
     Among equals the case that executes the fewest lines comes first: it says most about where the
     fault is.
+
+    Args:
+        symptoms: by failing case, its symptoms.
+        coverage: executed lines, by case.
+        most: how many cases may be chosen.
+        times: how often each symptom should be shown.
     """
     sizes = {
         case_id: sum(len(lines) for lines in coverage.get(case_id, {}).values())
         for case_id in symptoms
     }
-    uncovered = {label for found in symptoms.values() for label in found}
+    wanted = {label: times for found in symptoms.values() for label in found}
     chosen: list[str] = []
-    while len(chosen) < MAX_PROBES:
+    while len(chosen) < most and any(wanted.values()):
         rest = [case_id for case_id in symptoms if case_id not in chosen]
-        if not rest or (chosen and not uncovered):
+        if not rest:
             break
         best = min(
             rest,
-            key=lambda case_id: (-len(uncovered & symptoms[case_id].keys()), sizes[case_id]),
+            key=lambda case_id: (
+                -sum(wanted[label] > 0 for label in symptoms[case_id]),
+                sizes[case_id],
+            ),
         )
         chosen.append(best)
-        uncovered -= symptoms[best].keys()
+        for label in symptoms[best]:
+            wanted[label] = max(0, wanted[label] - 1)
     return chosen

@@ -1,6 +1,6 @@
 """The `repair` synthesizer: offline, by fault localization, edits and bounded search."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from aem.artifact import ArtifactKind
 from devops_agent.synthesis.errors import BudgetExhaustedError, UnsupportedKindError
@@ -13,7 +13,13 @@ from devops_agent.synthesis.port import (
     SynthesisResult,
     SynthesisStatistics,
 )
-from devops_agent.synthesis.probes import ProbePlan, general_probes
+from devops_agent.synthesis.probes import (
+    INFLUENCE_CASES,
+    INFLUENCE_TIMES,
+    MAX_PROBES,
+    ProbePlan,
+    telling_cases,
+)
 from devops_agent.synthesis.search import Search
 from devops_agent.synthesis.selection import Selection
 from devops_agent.synthesis.source import Edit
@@ -30,6 +36,9 @@ MAX_TRACED_CASES = 40
 
 MAX_ROUNDS = 12
 """Sweeps of one search: more faults than this are left for the next order."""
+
+MIN_ROUND_GAIN_SHARE = 0.01
+"""A round that takes away less of the baseline's loss is the last: what follows is noise."""
 
 RESERVED_SHARE = 0.1
 RESERVED_PASSES = 12
@@ -64,11 +73,22 @@ class RepairSynthesizer:
         return _Repair(Workbench(context, evaluator, progress)).run()
 
 
+def _times(state: State, symptoms: Mapping[str, Mapping[str, int]]) -> int:
+    """Return how often general probes show a symptom: once where all failures look alike.
+
+    Then there is one fault, as far as is known, and whatever mends it mends any probe.
+    """
+    labels = {label for found in symptoms.values() for label in found}
+    total = all(state.scores[case_id].loss == 1.0 for case_id in state.failing)
+    return 1 if total and len(labels) == 1 else 2
+
+
 class _Repair:
     def __init__(self, bench: Workbench) -> None:
         self._bench = bench
         self._cases = {case.id: case for case in bench.context.dev_cases}
         self._dictionary: Dictionary = read_dictionary(bench.context.dev_cases)
+        self._influence = Influence(regions=())
         self._baseline_loss = 0.0
 
     def run(self) -> SynthesisResult:
@@ -119,8 +139,11 @@ class _Repair:
                 if not gains:
                     break
                 self._bench.enter("combining")
+                before = state.loss
                 state = search.combine(state, gains)
                 self._bench.best_loss = state.loss
+                if before - state.loss < MIN_ROUND_GAIN_SHARE * self._baseline_loss:
+                    break
         except BudgetExhaustedError:
             pass  # what was found until here counts
         return state
@@ -133,12 +156,13 @@ class _Repair:
         }
         coverage = self._coverage(state)
         localization = self._localized(state, coverage)
-        general = general_probes(found, coverage)
+        cases = telling_cases(found, coverage, most=INFLUENCE_CASES, times=INFLUENCE_TIMES)
+        self._influence = self._measured(state, cases)
         return ProbePlan(
             symptoms=found,
-            influence=self._influence(state, general),
+            influence=self._influence,
             localization=localization,
-            general=general,
+            general=telling_cases(found, coverage, most=MAX_PROBES, times=_times(state, found)),
         )
 
     def _coverage(self, state: State) -> Coverage:
@@ -151,12 +175,19 @@ class _Repair:
         tracebacks += [trace.error for trace in self._bench.context.traces if trace.error]
         return localize(state.program, state.scores, coverage, tracebacks)
 
-    def _influence(self, state: State, case_ids: Sequence[str]) -> Influence:
+    def _measured(self, state: State, case_ids: Sequence[str]) -> Influence:
         def run(edit: Edit, ids: Sequence[str]) -> Scores | None:
             files = state.program.apply([edit])
             return None if files is None else self._bench.run(state.bundle.replace(files), ids)
 
-        return measure_influence(state.program, run, self._dictionary, state.scores, case_ids)
+        return measure_influence(
+            program=state.program,
+            run=run,
+            dictionary=self._dictionary,
+            baseline=state.scores,
+            case_ids=case_ids,
+            known=self._influence,
+        )
 
     def _nothing(self, reason: str) -> SynthesisResult:
         statistics = self._statistics(self._baseline_loss)

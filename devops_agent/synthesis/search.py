@@ -6,7 +6,10 @@ several faults are mended one by one. Where a sweep gains nothing, partial repai
 some case and hurt another) are guarded by conditions, and pairs of edits are tried.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from heapq import merge
 from itertools import chain
 
 from aem.artifact import Bundle
@@ -16,6 +19,7 @@ from devops_agent.synthesis.edits.site import Vocabulary
 from devops_agent.synthesis.errors import BudgetExhaustedError
 from devops_agent.synthesis.gains import Gain, Partial, adds_right_facts
 from devops_agent.synthesis.history import sequenced
+from devops_agent.synthesis.port import CaseScore
 from devops_agent.synthesis.probes import ProbePlan
 from devops_agent.synthesis.source import Edit
 from devops_agent.synthesis.symptoms import Dictionary
@@ -31,6 +35,9 @@ from devops_agent.synthesis.workbench import (
 
 SWEEP_SHARE = 0.45
 """Share of the runs that are left which one sweep may use, so that later ones have theirs."""
+
+RETRY_PENALTY = 0.8
+"""Added to the cost of edits that were tried on other probes, before the program changed."""
 
 GUARDS_SHARE = 0.3
 REST_SHARE = 0.7
@@ -61,6 +68,19 @@ PAIR_COST = 1.5
 MAX_PAIR_EDITS = 600
 
 
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """Edits to try together.
+
+    Attributes:
+        edits: one, or two.
+        is_retry: whether this is only for edits that were tried on other probes before.
+    """
+
+    edits: tuple[Edit, ...]
+    is_retry: bool = False
+
+
 class Search:
     """Looks for gains on one workbench; remembers variants that were tried."""
 
@@ -84,16 +104,24 @@ class Search:
         self._cases = {case.id: case for case in bench.context.dev_cases}
         self._catalogue = Catalogue(vocabulary)
         self._reserved = reserved_runs
-        self._seen: set[bytes] = set()
-        self._rest: Iterator[tuple[Edit, ...]] = iter(())
+        self._tried: dict[bytes, frozenset[str]] = {}
+        self._rest: Iterator[Variant] = iter(())
+        self._weights: dict[str, tuple[dict[str, CaseScore], float]] = {}
         self.partials: list[Partial] = []
         self.repairs: list[Gain] = []
 
     def sweep(self, state: State, plan: ProbePlan) -> Sequence[Gain]:
         """Try single edits on the state, the likeliest first; return those that help."""
         self.partials = []
+        self._weights = {}
         ranked = sorted(self._catalogue.edits(state.program), key=plan.rank)  # a stable sort
-        self._rest = iter([(edit,) for edit in ranked])
+        first = ((plan.rank(edit), Variant(edits=(edit,))) for edit in ranked)
+        again = (
+            (plan.rank(edit) + RETRY_PENALTY, Variant(edits=(edit,), is_retry=True))
+            for edit in ranked
+        )
+        merged = merge(first, again, key=lambda pair: pair[0])
+        self._rest = (variant for _, variant in merged)
         return self._try_all(state, plan, self._rest, self._limit(SWEEP_SHARE))
 
     def complete(self, state: State, plan: ProbePlan) -> Sequence[Gain]:
@@ -105,7 +133,7 @@ class Search:
             (edit for partial in partials for edit in guarded(state.program, partial.edit)),
             key=lambda edit: edit.cost,
         )
-        guarded_variants = iter([(edit,) for edit in guards])
+        guarded_variants = (Variant(edits=(edit,)) for edit in guards)
         return (
             self._try_all(state, plan, guarded_variants, self._limit(GUARDS_SHARE))
             or self._try_all(state, plan, self._rest, self._limit(REST_SHARE))
@@ -174,39 +202,40 @@ class Search:
         self,
         state: State,
         plan: ProbePlan,
-        variants: Iterator[tuple[Edit, ...]],
+        variants: Iterator[Variant],
         limit: int,
     ) -> Sequence[Gain]:
         gains: list[Gain] = []
-        for edits in variants:
-            if self._bench.runs >= limit:
-                break
+        for variant in variants:
             try:
-                gain = self._try(state, plan, edits)
+                gain = self._try(state, plan, variant)
             except BudgetExhaustedError:
                 break
-            if gain is None:
-                continue
-            gains.append(gain)
-            if len(gain.scores) == len(state.scores) and total_loss(gain.scores) <= EPSILON:
-                if not self.repairs:
-                    more = max(MIN_ALTERNATIVE_RUNS, int(self._bench.runs * ALTERNATIVES_SHARE))
-                    limit = min(limit, self._bench.runs + more)
-                self.repairs.append(gain)
+            if gain is not None:
+                gains.append(gain)
+                limit = self._noted(state, gain, limit)
+            if self._bench.runs >= limit:
+                break
         return gains
 
-    def _try(self, state: State, plan: ProbePlan, edits: tuple[Edit, ...]) -> Gain | None:
-        if not self._is_new(state, edits):
+    def _noted(self, state: State, gain: Gain, limit: int) -> int:
+        """Keep a full repair, after the first of which the search goes on only a little."""
+        if len(gain.scores) < len(state.scores) or total_loss(gain.scores) > EPSILON:
+            return limit
+        if not self.repairs:
+            more = max(MIN_ALTERNATIVE_RUNS, int(self._bench.runs * ALTERNATIVES_SHARE))
+            limit = min(limit, self._bench.runs + more)
+        self.repairs.append(gain)
+        return limit
+
+    def _try(self, state: State, plan: ProbePlan, variant: Variant) -> Gain | None:
+        edits = variant.edits
+        probes = self._untried(state, variant, plan.probes(edits[0]))
+        if not probes:
             return None
-        files = state.program.apply(edits) if len(edits) > 1 else None
-        if len(edits) == 1:
-            module = state.program.modules[edits[0].path]
-            files = {module.path: _spliced(module.data, edits[0])}
-        if files is None:
-            return None
-        bundle = state.bundle.replace(files)
+        # The variant's key has shown that each edit compiles; two in one statement may not.
+        bundle = state.bundle.replace(state.program.splice(edits))
         self._bench.count(edits[-1])
-        probes = plan.probes(edits[0])
         scores = self._bench.run(
             bundle, probes, stop_above=total_loss(state.scores, probes) - EPSILON
         )
@@ -239,43 +268,71 @@ class Search:
                 return None
             worth = state.loss - total_loss(found) - harm(state.scores, found)
             return self._weighed(state, edits, found, worth)
-        concerned = plan.concerned(edits[0])
-        sample = [case_id for case_id in concerned if case_id not in known][:SAMPLE_CASES]
-        guards = self._bench.guards(state.scores)[:SAMPLE_GUARDS]
-        kept = self._bench.guarded(state.scores, bundle, guards)
-        if kept is None or not is_harmless(state.scores, known):
+        return self._estimated(state, plan, edits, bundle, known)
+
+    def _estimated(
+        self,
+        state: State,
+        plan: ProbePlan,
+        edits: tuple[Edit, ...],
+        bundle: Bundle,
+        known: Scores,
+    ) -> Gain | None:
+        """Weigh an edit on a sample of the cases that it concerns.
+
+        Edits that do the same to the probes are weighed once. Edits that only take wrong facts
+        away are weighed on the probes alone, for they are the last resort.
+        """
+        if not is_harmless(state.scores, known):
             return None
-        scores = {**known, **(self._bench.run(bundle, sample) if sample else {})}
-        less = total_loss(state.scores, list(scores)) - total_loss(scores)
-        worth = (less - harm(state.scores, scores)) * len(concerned) / len(scores)
+        effect = json.dumps([[case_id, known[case_id].output] for case_id in known])
+        if effect not in self._weights:
+            scores = dict(known)
+            concerned = plan.concerned(edits[0])
+            if self._adds_right_facts(state, known):
+                guards = self._bench.guards(state.scores)[:SAMPLE_GUARDS]
+                if self._bench.guarded(state.scores, bundle, guards) is None:
+                    return None
+                sample = [case_id for case_id in concerned if case_id not in known][:SAMPLE_CASES]
+                scores.update(self._bench.run(bundle, sample) if sample else {})
+            less = total_loss(state.scores, list(scores)) - total_loss(scores)
+            worth = (less - harm(state.scores, scores)) * len(concerned) / len(scores)
+            self._weights[effect] = (scores, worth)
+        scores, worth = self._weights[effect]
         return self._weighed(state, edits, scores, worth) if worth > EPSILON else None
 
-    def _weighed(
-        self, state: State, edits: tuple[Edit, ...], scores: Scores, worth: float
-    ) -> Gain:
-        adds = any(
+    def _adds_right_facts(self, state: State, scores: Scores) -> bool:
+        return any(
             adds_right_facts(self._dictionary, self._cases[case_id], state.scores[case_id], score)
             for case_id, score in scores.items()
             if score.loss < state.scores[case_id].loss - EPSILON
         )
+
+    def _weighed(
+        self, state: State, edits: tuple[Edit, ...], scores: Scores, worth: float
+    ) -> Gain:
+        adds = self._adds_right_facts(state, scores)
         return Gain(edits=edits, scores=scores, worth=worth, is_constructive=adds)
 
-    def _is_new(self, state: State, edits: Sequence[Edit]) -> bool:
-        key = _key(state, edits)
-        if key is None or key in self._seen:
-            return False
-        self._seen.add(key)
-        return True
+    def _untried(self, state: State, variant: Variant, probes: Sequence[str]) -> Sequence[str]:
+        """Return the probes that are still to be run; none for a variant that is not new."""
+        key = _key(state, variant.edits)
+        if key is None or (key in self._tried) != variant.is_retry:
+            return ()
+        before = self._tried.get(key, frozenset())
+        self._tried[key] = before.union(probes)
+        return [case_id for case_id in probes if case_id not in before]
 
     def _reconsider(self, state: State, variants: Iterable[Sequence[Edit]]) -> None:
         """Let variants that helped be tried again once the program around them has changed."""
-        self._seen.difference_update(
-            key for edits in variants if (key := _key(state, edits)) is not None
-        )
+        for edits in variants:
+            key = _key(state, edits)
+            if key is not None:
+                self._tried.pop(key, None)
 
     def _pairs(
         self, state: State, plan: ProbePlan, partials: Sequence[Partial]
-    ) -> Iterator[tuple[Edit, ...]]:
+    ) -> Iterator[Variant]:
         """Pair partial repairs, then the likeliest edits, with the commonest edits elsewhere."""
         seconds = [edit for edit in self._catalogue.edits(state.program) if edit.cost <= PAIR_COST]
         seconds.sort(key=plan.rank)
@@ -290,7 +347,7 @@ class Search:
         )
         for first, second in chain(with_partials, diagonal):
             if not first.overlaps(second):
-                yield first, second
+                yield Variant(edits=(first, second))
 
     def _limit(self, share: float) -> int:
         return self._bench.runs + int(self._spendable() * share)
@@ -303,7 +360,3 @@ def _key(state: State, edits: Sequence[Edit]) -> bytes | None:
     keys = [state.program.variant_key(edit) for edit in edits]
     found = [key for key in keys if key is not None]
     return b"".join(found) if len(found) == len(keys) else None
-
-
-def _spliced(data: bytes, edit: Edit) -> bytes:
-    return data[: edit.start] + edit.text.encode() + data[edit.end :]

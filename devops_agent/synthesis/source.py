@@ -230,13 +230,15 @@ class Program:
 
     def apply(self, edits: Sequence[Edit]) -> Mapping[str, bytes] | None:
         """Return the changed files; None when one would not compile any more."""
+        changed = self.splice(edits)
+        return changed if all(parse_tree(data) for data in changed.values()) else None
+
+    def splice(self, edits: Sequence[Edit]) -> Mapping[str, bytes]:
+        """Return the changed files without a look at the result: see `variant_key`."""
         changed = {}
         for path in sorted({edit.path for edit in edits}):
             here = [edit for edit in edits if edit.path == path]
-            data = splice(self.modules[path].data, here)
-            if parse_tree(data) is None:
-                return None
-            changed[path] = data
+            changed[path] = splice(self.modules[path].data, here)
         return changed
 
     def variant_key(self, edit: Edit) -> bytes | None:

@@ -55,14 +55,13 @@ _WRAPS: Mapping[str, tuple[str, ...]] = {
     LIST: (
         "sorted({})",
         "{}[::-1]",
-        "set({})",
+        "list(dict.fromkeys({}))",
         "list({})",
         "len({})",
         "sum({})",
         "max({})",
         "min({})",
         "tuple({})",
-        "list(dict.fromkeys({}))",
         "sorted(set({}))",
         "{}[0]",
         "{}[-1]",
@@ -77,15 +76,16 @@ _WRAPS: Mapping[str, tuple[str, ...]] = {
         "list(map(int, {}))",
         "list(map(str, {}))",
         "{}.copy()",
+        "set({})",
     ),
     SET: ("sorted({})", "list({})", "len({})", "sum({})", "max({})", "min({})"),
     DICT: ("{}.values()", "{}.items()", "{}.keys()", "len({})", "sorted({})", "list({})"),
 }
 _ANY_WRAPS = (
-    *("len({})", "str({})", "int({})", "abs({})", "sorted({})", "list({})", "set({})"),
+    *("len({})", "str({})", "int({})", "abs({})", "sorted({})", "list({})"),
     *("{}.strip()", "{}.lower()", "{}.upper()", "{}[::-1]", "sum({})", "max({})", "min({})"),
     *("float({})", "{}[0]", "{}[-1]", "{} + 1", "{} - 1", "-{}", "tuple({})", "round({})"),
-    *("list(dict.fromkeys({}))", "bool({})"),
+    *("list(dict.fromkeys({}))", "bool({})", "set({})"),
 )
 _WRAPPED = (
     *(ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.BinOp),

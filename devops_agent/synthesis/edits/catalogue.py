@@ -56,5 +56,7 @@ class Catalogue:
         for site in sites(module, self._vocabulary):
             for family in FAMILIES:
                 for edit in family(site):
-                    found.setdefault(edit.key(), edit)
+                    known = found.get(edit.key())
+                    if known is None or edit.cost < known.cost:
+                        found[edit.key()] = edit
         return list(found.values())

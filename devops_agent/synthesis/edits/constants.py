@@ -61,6 +61,8 @@ def _numbers(site: Site, node: ast.Constant, value: float) -> Iterator[Edit]:
 
 
 def _strings(site: Site, node: ast.Constant, value: str) -> Iterator[Edit]:
+    if "\\" in value:
+        return  # a regular expression, which has a family of its own
     costs: dict[str, float] = {}
     if len(value) <= 2:  # noqa: PLR2004 - a delimiter or a filler
         costs.update(dict.fromkeys(_DELIMITERS, 1.8))
