@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import JSON, Column, String, Table, insert, select
+from sqlalchemy import JSON, Column, String, Table, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -92,15 +92,19 @@ class Mutations:
             kept = self._kept(session, principal, key, digest)
             if kept is not None:
                 return kept
-            body = action(session)
+            # The key is taken before anything is done: a twin that comes meanwhile waits here
+            # for our answer, and is not refused for what we took.
             row = {
                 "principal": principal,
                 "key": key,
                 "request_sha256": digest,
-                "body": body,
+                "body": {},
                 "at": self._clock.now(),
             }
             session.execute(insert(requests).values(row))
+            body = action(session)
+            own = (requests.c.principal == principal) & (requests.c.key == key)
+            session.execute(update(requests).where(own).values(body=body))
             return body
 
     def _kept(

@@ -51,10 +51,13 @@ class RunningService:
         self._secrets: dict[tuple[str, str, str], str] = {}
         self._clients: dict[str, Client] = {}
         self._http: dict[str | None, httpx.Client] = {}
+        self._lock = threading.Lock()
 
     def secret(self, role: str, namespace: str = "", agent: str = "") -> str:
         """Return a key's secret, made when it is first asked for."""
         asked = (role, namespace, agent)
+        if asked == ("operator", "", ""):
+            return self.operator_key
         if asked not in self._secrets:
             with self.parts.database.transaction() as session:
                 self._secrets[asked] = self.parts.keys.create(
@@ -64,16 +67,18 @@ class RunningService:
 
     def client(self, role: str, namespace: str = "", agent: str = "") -> Client:
         secret = self.secret(role, namespace, agent)
-        if secret not in self._clients:
-            self._clients[secret] = Client(self.url, secret)
-        return self._clients[secret]
+        with self._lock:
+            if secret not in self._clients:
+                self._clients[secret] = Client(self.url, secret)
+            return self._clients[secret]
 
     def http(self, secret: str | None) -> httpx.Client:
         """Return a bare HTTP client with this key, or with none."""
-        if secret not in self._http:
-            headers = {} if secret is None else {"Authorization": f"Bearer {secret}"}
-            self._http[secret] = httpx.Client(base_url=self.url, headers=headers, timeout=30)
-        return self._http[secret]
+        with self._lock:
+            if secret not in self._http:
+                headers = {} if secret is None else {"Authorization": f"Bearer {secret}"}
+                self._http[secret] = httpx.Client(base_url=self.url, headers=headers, timeout=30)
+            return self._http[secret]
 
     @property
     def operator(self) -> Client:
