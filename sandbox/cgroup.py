@@ -59,16 +59,22 @@ class CgroupV2Meter:
 
 
 def find_cgroup_meter(
-    pid: int, *, proc: Path = Path("/proc"), mounts: Path = Path("/proc/self/mountinfo")
+    pid: int,
+    container_id: str,
+    *,
+    proc: Path = Path("/proc"),
+    mounts: Path = Path("/proc/self/mountinfo"),
 ) -> CgroupV1Meter | CgroupV2Meter | None:
     """Find the meter of a container by its first process; none where it cannot be seen from here.
 
-    An engine on another machine, or behind a PID namespace, shows nothing here.
+    An engine on another machine, or in another PID namespace, names a process that is another
+    one here, or none: the group must bear the container's id.
     """
     try:
         groups = _groups((proc / str(pid) / "cgroup").read_text())
         hierarchies = _hierarchies(mounts.read_text())
-        return _read_once(groups, hierarchies)
+        own = {name: path for name, path in groups.items() if container_id in path}
+        return _read_once(own, hierarchies)
     except OSError:
         return None
 

@@ -132,7 +132,7 @@ class ContainerEnclosure:
         return None
 
     def _find_meter(self, pid: int) -> Meter:
-        meter = find_cgroup_meter(pid) if pid > 0 else None
+        meter = find_cgroup_meter(pid, self._id) if pid > 0 else None
         if meter is not None:
             return meter
         _log.warning(

@@ -14,7 +14,7 @@ _STARTED_FIELD = 19  # of /proc/PID/stat, counted behind the command (proc(5): s
 def owner_labels(work: str, *, now: datetime, lifetime_s: float) -> dict[str, str]:
     """Return the labels of a container that this process makes."""
     return {
-        LABEL_OWNER: _own_identity(),
+        LABEL_OWNER: own_identity(),
         LABEL_DEADLINE: format_instant(now + timedelta(seconds=lifetime_s)),
         LABEL_WORK: work[:LABEL_CHARACTERS],
     }
@@ -36,7 +36,8 @@ def is_leftover(labels: Mapping[str, str], *, now: datetime) -> bool:
         return False  # not labelled by this code: not ours to remove
 
 
-def _own_identity() -> str:
+def own_identity() -> str:
+    """Return what names this process among all that ever ran on machines like this one."""
     return f"{_own_place()}/{os.getpid()}@{_started(os.getpid())}"
 
 

@@ -14,7 +14,7 @@ from sandbox import (
     SandboxSession,
     SandboxUnavailableError,
 )
-from sandbox.labels import _own_identity
+from sandbox.labels import own_identity
 from sandbox.profile import LABEL_OWNER
 from tests.fakes.sandbox import FakeSandbox
 
@@ -53,7 +53,7 @@ def docker_sandbox() -> Iterator[DockerSandbox]:
     except SandboxUnavailableError as error:
         missing(str(error))
     yield sandbox
-    left = sandbox._api.containers(all=True, filters={"label": f"{LABEL_OWNER}={_own_identity()}"})
+    left = sandbox._api.containers(all=True, filters={"label": f"{LABEL_OWNER}={own_identity()}"})
     sandbox.close()
     assert left == [], "these tests left containers behind"
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from aem.isolation import architecture, syscalls
-from sandbox import CaseRun
+from sandbox import BubblewrapSandbox, CaseRun, DockerSandbox
+from sandbox.domain import RUNNER_MEMORY_BYTES
 from tests.integration.sandbox.conftest import LIMITS, Opener, bundle
 
 pytestmark = pytest.mark.slow
@@ -66,16 +67,37 @@ def test_taking_all_memory_is_told_from_other_failures(attack: Attack) -> None:
     assert attack("return len(bytearray(1_000_000_000))").status == "out_of_memory"
 
 
-def test_taking_all_memory_in_small_pieces_by_many_processes(attack: Attack) -> None:
-    run = attack(
-        "for _ in range(20):",
-        "    if os.fork() == 0: break",
-        "keep = [bytearray(1_000_000) for _ in range(40)]",
-        "time.sleep(100)",
-        limits=replace(LIMITS, case_wall_s=3.0),
-    )
-    # A process that dies for want of memory takes only itself along, so time may end it first.
-    assert run.status in {"out_of_memory", "timeout"}
+MANY_HOLDERS = program(
+    "for _ in range(20):",
+    "    if os.fork() == 0: break",
+    "keep = [bytearray(1_000_000) for _ in range(40)]",
+    "time.sleep(100)",
+)
+
+
+@pytest.mark.docker
+def test_the_kernel_bounds_the_memory_of_all_processes_together(
+    docker_sandbox: DockerSandbox,
+) -> None:
+    limits = replace(LIMITS, case_wall_s=3.0)
+    with docker_sandbox.open(limits=limits, label="t") as session:
+        session.load("v", bundle(MANY_HOLDERS))
+        # A process that is killed for it takes only itself along: time may end the case first.
+        assert session.run("v", "c", ATTACK).status in {"out_of_memory", "timeout"}
+        bound_bytes = limits.memory_bytes + RUNNER_MEMORY_BYTES
+        assert session.usage().memory_peak_bytes <= bound_bytes
+        assert session.run("v", "c", CALM).status == "answered"
+
+
+@pytest.mark.bubblewrap
+def test_the_host_bounds_the_memory_of_all_processes_together(
+    bubblewrap_sandbox: BubblewrapSandbox,
+) -> None:
+    limits = replace(LIMITS, case_wall_s=10.0)
+    with bubblewrap_sandbox.open(limits=limits, label="t") as session:
+        session.load("v", bundle(MANY_HOLDERS))
+        assert session.run("v", "c", ATTACK).status == "out_of_memory"
+        assert session.run("v", "c", CALM).status == "answered"
 
 
 def test_a_flood_of_output_is_cut_off_while_it_streams(attack: Attack) -> None:
@@ -245,6 +267,27 @@ def test_a_full_temporary_folder_is_the_candidates_error(attack: Attack) -> None
         limits=replace(LIMITS, case_wall_s=10.0, memory_bytes=256 * 1024**2),
     )
     assert run.status == "error"
+
+
+def test_a_variant_inherits_nothing_of_the_runners_or_of_another_variant(
+    opened_for_real: Opener,
+) -> None:
+    source = (
+        "import os\n"
+        "def is_open(fd):\n"
+        "    try: os.fstat(fd)\n"
+        "    except OSError: return False\n"
+        "    return True\n"
+        "HELD = sum(map(is_open, range(3, 256)))\n"
+        "def run(input, context):\n"
+        "    return [HELD, sum(map(is_open, range(3, 256)))]\n"
+    )
+    session = opened_for_real()
+    for variant in ("one", "two", "three"):
+        session.load(variant, bundle(source))
+    held = [answer(session.run(variant, "c", {})) for variant in ("one", "two", "three")]
+    # Importing, its connection to the runner; in a case, the pipes for its output and report.
+    assert held == [[1, 2]] * 3
 
 
 def test_the_runners_memory_and_descriptors_cannot_be_opened(attack: Attack) -> None:

@@ -37,7 +37,7 @@ def test_version_1(tmp_path: Path) -> None:
         (tmp_path / "memory", "cgroup", "cgroup rw,memory"),
         (tmp_path / "unified", "cgroup2", "cgroup2 rw"),
     )
-    meter = find_cgroup_meter(7, **places)
+    meter = find_cgroup_meter(7, "abc", **places)
     assert isinstance(meter, CgroupV1Meter)
     assert meter.read() == EXPECTED
 
@@ -55,9 +55,10 @@ def test_version_2_also_before_it_had_a_peak(tmp_path: Path, memory_file: str) -
         "0::/system.slice/docker-abc.scope\n",
         (tmp_path / "unified", "cgroup2", "cgroup2 rw,nsdelegate"),
     )
-    meter = find_cgroup_meter(7, **places)
+    meter = find_cgroup_meter(7, "abc", **places)
     assert isinstance(meter, CgroupV2Meter)
     assert meter.read() == EXPECTED
+    assert find_cgroup_meter(7, "def", **places) is None  # process 7 here is another one there
     (group / "cpu.stat").unlink()
     with pytest.raises(OSError, match=r"cpu\.stat"):
         meter.read()
@@ -69,7 +70,7 @@ def test_a_container_of_another_machine_has_no_meter_here(tmp_path: Path) -> Non
         "0::/system.slice/docker-abc.scope\n",
         (tmp_path / "unified", "cgroup2", "cgroup2 rw"),
     )
-    assert find_cgroup_meter(7, **places) is None  # its group is not there
-    assert find_cgroup_meter(8, **places) is None  # no such process
+    assert find_cgroup_meter(7, "abc", **places) is None  # its group is not there
+    assert find_cgroup_meter(8, "abc", **places) is None  # no such process
     write(tmp_path / "proc" / "7", cgroup="")
-    assert find_cgroup_meter(7, **places) is None  # no group at all
+    assert find_cgroup_meter(7, "abc", **places) is None  # no group at all

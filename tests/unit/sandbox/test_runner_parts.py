@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,10 +23,18 @@ def test_the_runner_refuses_to_be_anything_but_the_first_process() -> None:
     assert "must be PID 1" in ended.stderr
 
 
+@pytest.fixture
+def deep_path() -> Iterator[Path]:
+    """A folder that may be left so deep that Python's own clean-up would fail on it."""
+    path = Path(tempfile.mkdtemp())
+    yield path
+    subprocess.run(["rm", "-rf", path], check=True)
+
+
 def test_a_folder_is_cleared_however_deep_and_closed_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    deep_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target, outside = tmp_path / "tmp", tmp_path / "outside"
+    target, outside = deep_path / "tmp", deep_path / "outside"
     target.mkdir()
     outside.mkdir()
     (outside / "kept").touch()

@@ -151,6 +151,18 @@ def test_a_crash_beside_a_kill_for_memory_is_for_want_of_memory() -> None:
         assert session.run("v", "c2", {}).status == "crashed"
 
 
+def test_an_import_that_is_killed_for_memory_is_told_from_one_that_crashes() -> None:
+    def kill(enclosure: ScriptedEnclosure) -> dict[str, Any]:
+        enclosure.meter = replace(enclosure.meter, memory_kills=1)
+        return {"status": "crashed", "error": "the import ended its process"}
+
+    enclosure = ScriptedEnclosure(kill, {"status": "crashed", "error": "again"})
+    session = EnclosureSession(ScriptedMaker(enclosure), limits=LIMITS, label="unit")
+    assert session.load("v", echo_bundle()).status == "out_of_memory"
+    assert session.load("v", echo_bundle()).status == "crashed"
+    session.close()
+
+
 def test_the_watchdog_kills_and_the_session_is_over() -> None:
     def hang(enclosure: ScriptedEnclosure) -> Exception:
         deadline = time.monotonic() + 5
@@ -160,8 +172,10 @@ def test_the_watchdog_kills_and_the_session_is_over() -> None:
 
     enclosure = ScriptedEnclosure(loaded(), hang)
     with session_over(enclosure, limits=replace(LIMITS, session_s=0.1)) as session:
+        started_at = time.monotonic()
         with pytest.raises(SessionExpiredError):
             session.run("v", "c1", {})
+        assert time.monotonic() - started_at < 4
         assert enclosure.is_closed
         with pytest.raises(SessionExpiredError):
             session.run("v", "c2", {})
