@@ -171,6 +171,14 @@ class OrderMetering:
         self._end(session, key)
         self._metering.lose(session, attempt_id=key.attempt_id)
 
+    def abandon(self, session: Session, order: Order) -> None:
+        """End what a defect of the service left open: what never started costs nothing."""
+        for attempt in self._metering.open_attempts(session, reference=order.id):
+            row = store.get_work(session, attempt.id)
+            self._market.release(session, row.lease_id)
+            end = self._metering.lose if row.dispatched_at else self._metering.release
+            end(session, attempt_id=attempt.id)
+
     def compensate(self, session: Session, order: Order, key: WorkKey, charged_utok: int) -> None:
         """Let the reserve bear what an attempt cost that the service itself spoiled."""
         self._refund(

@@ -46,6 +46,7 @@ class Settlement:
         )
 
     def _pay(self, session: Session, order: Order, outcome: Outcome) -> OrderMoney:
+        self._metering.abandon(session, order)
         compensated_utok = 0
         if outcome is Outcome.FAILED:
             compensated_utok = self._metering.refund_metered(session, order)

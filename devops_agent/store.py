@@ -163,9 +163,10 @@ def add_work(
     )
 
 
-def get_work(session: Session, attempt_id: str) -> Row[Any]:
-    """Return the record of an attempt that was admitted."""
-    return session.execute(select(work).where(work.c.attempt_id == attempt_id)).one()
+def get_work(session: Session, attempt_id: str, *, lock: bool = False) -> Row[Any]:
+    """Return the record of an attempt that was admitted, locked if asked."""
+    query = select(work).where(work.c.attempt_id == attempt_id)
+    return session.execute(query.with_for_update() if lock else query).one()
 
 
 def dispatch_work(session: Session, attempt_id: str, at: datetime) -> bool:
@@ -180,7 +181,7 @@ def dispatch_work(session: Session, attempt_id: str, at: datetime) -> bool:
 
 
 def finish_work(session: Session, attempt_id: str, at: datetime, outcome: Any) -> None:
-    """Record what came of an attempt."""
+    """Record what came of an attempt; its row must be locked, and without a result."""
     session.execute(
         update(work).where(work.c.attempt_id == attempt_id).values(finished_at=at, result=outcome)
     )

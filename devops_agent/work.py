@@ -165,22 +165,36 @@ class MeteredWork:
             status = "failed"
         else:
             status = "done"
-        with self._database.transaction() as session:
-            result = performed.result | performed.keep(session)
-            outcome = {"status": status, "use": meter.use.to_json(), "result": result}
-            store.finish_work(session, key.attempt_id, self._clock.now(), outcome)
-        return outcome
+        return self._finish(key, status, meter.use, performed)
 
     def _dispatch(self, key: WorkKey) -> Json:
-        """Record that the attempt starts; return what is known of it if it started before."""
+        """Record that the attempt starts; return what came of it if it started before.
+
+        A start that left no outcome is given up for good. Should its worker live after all, it
+        finds that out when it finishes: the row has one outcome, whoever reads it.
+        """
         with self._database.transaction() as session:
             if store.dispatch_work(session, key.attempt_id, self._clock.now()):
                 return None
-            row = store.get_work(session, key.attempt_id)
-        if row.result is not None:
-            return row.result
-        _logger.warning("the outcome of %s was lost in a crash", key.attempt_id)
-        return {"status": "lost", "use": None, "result": {"reason": "outcome_unknown"}}
+            known = store.get_work(session, key.attempt_id, lock=True).result
+            if known is not None:
+                return known
+            _logger.warning("the outcome of %s was lost in a crash", key.attempt_id)
+            outcome = {"status": "lost", "use": None, "result": {"reason": "outcome_unknown"}}
+            store.finish_work(session, key.attempt_id, self._clock.now(), outcome)
+        return outcome
+
+    def _finish(self, key: WorkKey, status: str, use: Use, performed: Performed) -> Json:
+        """Record what came of the attempt, unless it was given up; return what stands."""
+        with self._database.transaction() as session:
+            known = store.get_work(session, key.attempt_id, lock=True).result
+            if known is not None:
+                _logger.warning("%s ended after it had been given up", key.attempt_id)
+                return known
+            result = performed.result | performed.keep(session)
+            outcome = {"status": status, "use": use.to_json(), "result": result}
+            store.finish_work(session, key.attempt_id, self._clock.now(), outcome)
+        return outcome
 
     def _meter(self, session: Session, key: WorkKey, done: Json) -> Json:
         order = store.get(session, key.order_id, lock=True)
