@@ -52,13 +52,30 @@ workers = Table(
 )
 
 
-class Steps:
-    """What a workflow does its work through; each call is one recorded step, named for people."""
+class WorkStoppedError(BaseException):
+    """Ends a workflow's thread when its worker stops; another worker goes on from the record.
 
-    def __init__(self, datasource: SQLAlchemyDatasource, *, isolation_level: str) -> None:
+    Not an `Exception`: a workflow that settles what fails must not take a stop for a failure.
+    """
+
+
+class Steps:
+    """What a workflow does its work through; each call is one recorded step, named for people.
+
+    Once the worker stops, every step raises `WorkStoppedError`.
+    """
+
+    def __init__(
+        self,
+        datasource: SQLAlchemyDatasource,
+        *,
+        isolation_level: str,
+        stopping: threading.Event,
+    ) -> None:
         """Keep the collaborators; no I/O."""
         self._datasource = datasource
         self._isolation_level = isolation_level
+        self._stopping = stopping
 
     def transaction(self, name: str, function: Callable[[Session], Json]) -> Json:
         """Run the function in one transaction with the record of its result: exactly once.
@@ -67,13 +84,25 @@ class Steps:
         as text, so a replay raises another type.
         """
         options: Any = {"name": name, "isolation_level": self._isolation_level}
-        return self._datasource.run_tx_step(
-            options, lambda: function(self._datasource.sql_session())
+        return self._unless_stopped(
+            lambda: self._datasource.run_tx_step(
+                options, lambda: function(self._datasource.sql_session())
+            )
         )
 
     def external(self, name: str, function: Callable[[], Json]) -> Json:
         """Run the function, then record its result: after a crash in between it runs again."""
-        return DBOS.run_step({"name": name}, function)
+        return self._unless_stopped(lambda: DBOS.run_step({"name": name}, function))
+
+    def _unless_stopped(self, step: Callable[[], Json]) -> Json:
+        if self._stopping.is_set():
+            raise WorkStoppedError
+        try:
+            return step()
+        except Exception as error:
+            if self._stopping.is_set():  # the engine was taken away under the step
+                raise WorkStoppedError from error
+            raise
 
 
 class DurableWork:
@@ -155,7 +184,7 @@ class DurableWork:
             serializer=serializer,
         )
         level = "SERIALIZABLE" if is_sqlite else "READ COMMITTED"
-        steps = Steps(datasource, isolation_level=level)
+        steps = Steps(datasource, isolation_level=level, stopping=self._stopping)
         for name, workflow in self._workflows.items():
             self._register_workflow(name, workflow, steps)
 
