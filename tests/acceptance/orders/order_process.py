@@ -1,0 +1,178 @@
+"""What the processes of the crash tests do: prepare a world, and run one order in it."""
+
+import logging
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dbos import DBOS
+from sqlalchemy.orm import Session
+
+from aem.artifact import Bundle
+from api.composition import Service, build_service
+from api.settings import Settings
+from core.principals import Principal, Role
+from devops_agent import CANDIDATE_SYNTHESIZER, Deployment, OrderRequest, Submission
+from ledger import WALLET, BudgetAmounts
+from tests.fakes.clock import FakeClock
+from tests.fakes.fuse import Fuse, FuseClock, FuseSandbox
+from tests.fakes.gold import DATA, gold_files
+from tests.fakes.sandbox import FakeSandbox
+
+NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+ARTIFACT = "acme/support-small"
+BUYER = Principal(id="key_bot", role=Role.AGENT, namespace="acme", owner="acme.bot")
+DAILY_LIMIT_NUSD = 10_000_000_000
+UTOK_PER_USD = 10_000_000_000
+WALLET_UTOK = 2_000_000_000
+MAX_PRICE_UTOK = 1_000_000_000
+CHANNEL = "production"
+SEARCH_RUNS = 200
+"""Enough to find the fault, and few: every crash in a search makes it search again."""
+POLL_S = 0.02
+STOP_S = 1.0
+TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """Where a service keeps its things."""
+
+    folder: Path
+    database_url: str
+
+    def settings(self) -> Settings:
+        return Settings(
+            data_folder=self.folder,
+            database_url=self.database_url,
+            synthesis_case_runs=SEARCH_RUNS,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Purchase:
+    """An order to be made: folders of `tests/data`."""
+
+    artifact: str
+    candidate: str | None
+
+
+def prepare(world: World) -> None:
+    """Make a world in which an agent has a wallet and a dataset, and nothing was ordered."""
+    service = build_service(world.settings(), clock=FakeClock(NOON), sandbox=FakeSandbox())
+    service.start()
+    parts = service.parts
+    with parts.database.transaction() as session:
+        parts.budgets.define(session, name="house")
+        amounts = BudgetAmounts(daily_limit_nusd=DAILY_LIMIT_NUSD, utok_per_usd=UTOK_PER_USD)
+        parts.budgets.set(session, budget="house", amounts=amounts, actor="operator")
+        parts.budgets.define(session, name="acme", parent="house")
+        parts.budgets.allocate(
+            session,
+            key="wallet",
+            budget="house",
+            to=WALLET.code(BUYER.owner),
+            amount_utok=WALLET_UTOK,
+            reason="to begin with",
+        )
+        parts.gold.freeze(session, owner="acme", files=gold_files())
+    service.stop()
+
+
+def run_order(world: World, purchase: Purchase, journal: Path, burns_at: int | None) -> None:
+    """Send the order, as a client that sends it until it is answered, and run it to its end."""
+    fuse = Fuse(journal, burns_at=burns_at)
+    service = _build(world, fuse, journal)
+    service.start()
+    order_id = _submit_counted(service, purchase, fuse)
+    DBOS.retrieve_workflow(order_id).get_result(polling_interval_sec=POLL_S)
+    service.stop()
+
+
+def stop_order(world: World, purchase: Purchase, journal: Path, burns_at: int) -> None:
+    """Send the order, and stop the service in good order at a moment, as for an upgrade."""
+    fuse = Fuse(journal, burns_at=burns_at)
+    reached = threading.Event()
+    service = _build(world, fuse, journal)
+
+    def burn() -> None:
+        reached.set()
+        time.sleep(STOP_S)  # the stop overtakes the order's thread
+
+    fuse.burn = burn
+    service.start()
+    _submit_counted(service, purchase, fuse)
+    if not reached.wait(TIMEOUT_S):
+        raise TimeoutError(f"the order never came to moment {burns_at}")
+    service.stop()
+
+
+def serve(world: World, journal: Path) -> None:
+    """Be a worker that takes orders until it is told to end."""
+    service = _build(world, Fuse(journal, burns_at=None), journal)
+    service.start()
+    signal.pause()
+
+
+def roll_back(world: World, journal: Path, burns_at: int | None) -> None:
+    """Send a rollback of the channel to the submitted version, until it is answered."""
+    fuse = Fuse(journal, burns_at=burns_at)
+    service = _build(world, fuse, journal)
+    parts = service.parts
+
+    def action(session: Session) -> dict[str, Any]:
+        head = parts.registry.channels.rollback(
+            session, artifact=ARTIFACT, channel=CHANNEL, reason="it answers worse", actor=BUYER
+        )
+        return {"generation": head.generation}
+
+    with fuse.counting():
+        parts.mutations.run(principal=BUYER.id, key="rollback-1", request=b"", action=action)
+
+
+def _build(world: World, fuse: Fuse, journal: Path) -> Service:
+    logging.basicConfig(filename=journal.with_suffix(".log"), level=logging.WARNING)
+    sys.stderr = journal.with_suffix(".err").open("w")
+    return build_service(
+        world.settings(),
+        clock=FuseClock(fuse, NOON),
+        sandbox=FuseSandbox(fuse, FakeSandbox()),
+    )
+
+
+def _submit_counted(service: Service, purchase: Purchase, fuse: Fuse) -> str:
+    with fuse.counting():
+        return _submit(service, purchase)
+
+
+def _submit(service: Service, purchase: Purchase) -> str:
+    parts = service.parts
+    submission = Submission.read(
+        artifact=_archive(purchase.artifact),
+        traces=b"",
+        candidate=_archive(purchase.candidate) if purchase.candidate else None,
+    )
+
+    def action(session: Session) -> dict[str, Any]:
+        (dataset,) = parts.gold.datasets(session, namespace="acme")
+        request = OrderRequest(
+            artifact=ARTIFACT,
+            channel=CHANNEL,
+            gold=dataset.digest,
+            max_price_utok=MAX_PRICE_UTOK,
+            deployment=Deployment.DEPLOY,
+            synthesizer=CANDIDATE_SYNTHESIZER if purchase.candidate else "repair",
+        )
+        return {"id": parts.orders.submit(session, BUYER, request, submission).id}
+
+    answer = parts.mutations.run(principal=BUYER.id, key="order-1", request=b"", action=action)
+    return str(answer["id"])
+
+
+def _archive(name: str) -> bytes:
+    return Bundle.from_folder(DATA / name).to_archive()
