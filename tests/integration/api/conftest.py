@@ -1,10 +1,10 @@
-"""One service for all tests of a module that leave it as they found it; a new one for others."""
+"""One service for all tests of a module: on SQLite, and on both databases."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.fakes.databases import KINDS, database_of_module
 from tests.fakes.running_service import RunningService, running, settings
 
 
@@ -15,8 +15,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]
         yield service
 
 
-@pytest.fixture
-def service(tmp_path: Path, database_url: str) -> Iterator[RunningService]:
-    with running(settings(tmp_path / "service", database_url)) as service:
+@pytest.fixture(scope="module", params=KINDS)
+def service(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningService]:
+    folder = tmp_path_factory.mktemp("service")
+    with database_of_module(request) as url, running(settings(folder, url)) as service:
         service.fund()
         yield service
