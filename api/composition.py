@@ -116,82 +116,116 @@ def build_service(
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Rooms:
+    """The rooms below the orders."""
+
+    clock: Clock
+    database: Database
+    events: EventLog
+    market: Market
+    ledger: Ledger
+    budgets: Budgets
+    registry: Registry
+    projection: GitProjection
+    gold: GoldService
+
+
 def _build_parts(
     settings: Settings, clock: Clock, database: Database, signer: Signer, sandbox: Sandbox
 ) -> Parts:
-    terms = _terms(settings)
     events = EventLog(database, clock)
-    market = Market(clock=clock, settings=_market_settings(settings), events=events)
-    ledger = Ledger(clock=clock, signer=signer, origin=LOG_ORIGIN)
-    budgets = Budgets(clock=clock)
-    registry = Registry(clock=clock, signer=signer, events=events)
-    projection = GitProjection(settings.repositories_folder, database)
-    gold = GoldService(clock)
-    metering = OrderMetering(
+    rooms = _Rooms(
         clock=clock,
-        market=market,
-        ledger=ledger,
-        budgets=budgets,
-        metering=Metering(clock=clock),
+        database=database,
+        events=events,
+        market=Market(clock=clock, settings=_market_settings(settings), events=events),
+        ledger=Ledger(clock=clock, signer=signer, origin=LOG_ORIGIN),
+        budgets=Budgets(clock=clock),
+        registry=Registry(clock=clock, signer=signer, events=events),
+        projection=GitProjection(settings.repositories_folder, database),
+        gold=GoldService(clock),
+    )
+    terms = _terms(settings)
+    durable = DurableWork(database, clock)
+    trust = TrustRoot(keys=tuple(signer.public_keys()))
+    return Parts(
+        **vars(rooms),
+        trust=trust.sign(partial(signer.sign, KeyPurpose.ROOT)),
+        keys=ApiKeys(clock),
+        mutations=Mutations(database, clock),
+        audit=Audit(keys=trust.keys_for(KeyPurpose.CHECKPOINT), origin=LOG_ORIGIN),
+        orders=_build_orders(rooms, durable, sandbox, terms),
+        terms=terms,
+        durable=durable,
+    )
+
+
+def _build_orders(
+    rooms: _Rooms, durable: DurableWork, sandbox: Sandbox, terms: OrderTerms
+) -> Orders:
+    metering = OrderMetering(
+        clock=rooms.clock,
+        market=rooms.market,
+        ledger=rooms.ledger,
+        budgets=rooms.budgets,
+        metering=Metering(clock=rooms.clock),
         terms=terms,
     )
-    record = OrderRecord(clock, events)
+    record = OrderRecord(rooms.clock, rooms.events)
     repair = RepairSynthesizer()
     synthesizers: Mapping[str, Synthesizer] = {repair.name: repair}
-    durable = DurableWork(database, clock)
-    workflow = OrderWorkflow(
-        record=record,
-        work=MeteredWork(database=database, clock=clock, metering=metering, terms=terms),
-        search=CandidateSearch(
-            database=database,
-            events=events,
-            gold=gold,
-            sandbox=sandbox,
-            synthesizers=synthesizers,
-            terms=terms,
-        ),
-        validation=Validation(
-            database=database,
-            gold=gold,
-            judge=Judge(),
-            registry=registry,
-            sandbox=sandbox,
-            terms=terms,
-        ),
-        publication=Publication(
-            record=record, registry=registry, projection=projection, market=market, gold=gold
-        ),
-        settlement=Settlement(record=record, metering=metering, terms=terms),
+    search = CandidateSearch(
+        database=rooms.database,
+        events=rooms.events,
+        gold=rooms.gold,
+        sandbox=sandbox,
+        synthesizers=synthesizers,
+        terms=terms,
     )
-    durable.register(WORKFLOW, workflow)
-    orders = Orders(
-        clock=clock,
+    durable.register(WORKFLOW, _build_workflow(rooms, sandbox, terms, metering, record, search))
+    return Orders(
+        clock=rooms.clock,
         record=record,
         metering=metering,
-        gold=gold,
-        registry=registry,
+        gold=rooms.gold,
+        registry=rooms.registry,
         durable=durable,
         synthesizers=synthesizers,
         terms=terms,
     )
-    trust = TrustRoot(keys=tuple(signer.public_keys()))
-    return Parts(
-        database=database,
-        clock=clock,
-        events=events,
-        trust=trust.sign(partial(signer.sign, KeyPurpose.ROOT)),
-        keys=ApiKeys(clock),
-        mutations=Mutations(database, clock),
-        ledger=ledger,
-        budgets=budgets,
-        audit=Audit(keys=trust.keys_for(KeyPurpose.CHECKPOINT), origin=LOG_ORIGIN),
-        market=market,
-        gold=gold,
-        registry=registry,
-        projection=projection,
-        orders=orders,
-        terms=terms,
-        durable=durable,
+
+
+def _build_workflow(  # noqa: PLR0917 - each of the six is another kind of part
+    rooms: _Rooms,
+    sandbox: Sandbox,
+    terms: OrderTerms,
+    metering: OrderMetering,
+    record: OrderRecord,
+    search: CandidateSearch,
+) -> OrderWorkflow:
+    return OrderWorkflow(
+        record=record,
+        work=MeteredWork(
+            database=rooms.database, clock=rooms.clock, metering=metering, terms=terms
+        ),
+        search=search,
+        validation=Validation(
+            database=rooms.database,
+            gold=rooms.gold,
+            judge=Judge(),
+            registry=rooms.registry,
+            sandbox=sandbox,
+            terms=terms,
+        ),
+        publication=Publication(
+            record=record,
+            registry=rooms.registry,
+            projection=rooms.projection,
+            market=rooms.market,
+            gold=rooms.gold,
+        ),
+        settlement=Settlement(record=record, metering=metering, terms=terms),
     )
 
 
