@@ -138,13 +138,7 @@ def holdout_cases(dataset: DatasetRef) -> int:
 
 def session_limits(bundle: Bundle, session_ms: int) -> SandboxLimits:
     """Give an artifact the limits that its manifest asks for, and a session of `session_ms`."""
-    limits = bundle.manifest.limits
-    return SandboxLimits(
-        session_s=session_ms / 1000,
-        case_wall_s=limits.wall_s,
-        memory_bytes=limits.memory_bytes,
-        output_bytes=limits.output_bytes,
-    )
+    return SandboxLimits.for_artifact(bundle.manifest.limits, session_s=session_ms / 1000)
 
 
 def _parsed(text: bytes | None) -> Any:
