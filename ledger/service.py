@@ -36,7 +36,7 @@ EXPIRY_LIMIT_ROWS = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """An account and a page of the transfers that touched it, in the order of the log."""
+    """An account and a page of the transfers that touched it, the newest first."""
 
     account: Account
     transfers: Page[Transfer]
@@ -157,15 +157,21 @@ class Ledger:
     def statement(
         self, session: Session, code: str, *, after: str = "", limit: int = PAGE_LIMIT_ROWS
     ) -> Statement:
-        """Return an account with the transfers that touched it.
+        """Return an account with the transfers that touched it, the newest first.
 
         Raises:
             AccountCodeError: the code belongs to no class of accounts.
         """
-        return Statement(
-            account=self.account(session, code),
-            transfers=self.transfers(session, account=code, after=after, limit=limit),
+        limit = max(1, min(limit, PAGE_LIMIT_ROWS))
+        found = journal.list_transfers(
+            session,
+            account=code,
+            reference=None,
+            after=_number(after),
+            limit=limit,
+            is_newest_first=True,
         )
+        return Statement(account=self.account(session, code), transfers=_page(found, limit))
 
     def checkpoint(self, session: Session) -> Envelope:
         """Sign the log's size and root, what the session has posted included, and store that.
@@ -197,9 +203,9 @@ class Ledger:
         return envelope
 
 
-def _number(cursor: str) -> int:
+def _number(cursor: str) -> int | None:
     try:
-        return int(cursor) if cursor else -1
+        return int(cursor) if cursor else None
     except ValueError as error:
         raise BatchError(f"{cursor[:60]!r} is no cursor of this list") from error
 

@@ -155,16 +155,25 @@ def list_accounts(session: Session, *, prefix: str, after: str, limit: int) -> l
 
 
 def list_transfers(
-    session: Session, *, account: str | None, reference: str | None, after: int, limit: int
+    session: Session,
+    *,
+    account: str | None,
+    reference: str | None,
+    after: int | None,
+    limit: int,
+    is_newest_first: bool = False,
 ) -> list[tuple[int, Transfer]]:
-    """Return committed transfers with their numbers in the log, in its order."""
+    """Return committed transfers with their numbers in the log, in its order or against it."""
+    number = log_entries.c.number
     query: Select[Any] = (
-        select(log_entries.c.number, transfers)
+        select(number, transfers)
         .join(transfers, log_entries.c.record_id == transfers.c.id)
-        .where(log_entries.c.record == "transfer", log_entries.c.number > after)
-        .order_by(log_entries.c.number)
+        .where(log_entries.c.record == "transfer")
+        .order_by(number.desc() if is_newest_first else number)
         .limit(limit)
     )
+    if after is not None:
+        query = query.where(number < after if is_newest_first else number > after)
     if account is not None:
         query = query.where(or_(transfers.c.debit == account, transfers.c.credit == account))
     if reference is not None:

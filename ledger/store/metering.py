@@ -64,16 +64,18 @@ def add_usage(session: Session, rows: list[dict[str, Any]]) -> None:
 
 
 def list_usage(
-    session: Session, *, owner: str | None, reference: str | None, after: int, limit: int
+    session: Session, *, owner: str | None, reference: str | None, after: int | None, limit: int
 ) -> Sequence[tuple[int, UsageRecord]]:
     """Return committed usage records with their numbers in the log, in its order."""
     query: Select[Any] = (
         select(log_entries.c.number, usage)
         .join(usage, log_entries.c.record_id == usage.c.id)
-        .where(log_entries.c.record == "usage", log_entries.c.number > after)
+        .where(log_entries.c.record == "usage")
         .order_by(log_entries.c.number)
         .limit(limit)
     )
+    if after is not None:
+        query = query.where(log_entries.c.number > after)
     if owner is not None:
         query = query.where(usage.c.owner == owner)
     if reference is not None:

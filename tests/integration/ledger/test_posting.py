@@ -187,13 +187,17 @@ def test_lists_are_read_page_by_page(funded: Bank) -> None:
             amounts += [transfer.amount for transfer in page.items]
             cursor = page.next_cursor
         accounts = funded.ledger.accounts(session, prefix="wallet:")
-        statement = funded.ledger.statement(session, ESCROW, limit=1)
+        statement = funded.ledger.statement(session, ESCROW, limit=4)
+        rest = funded.ledger.statement(
+            session, ESCROW, after=statement.transfers.next_cursor or "", limit=4
+        )
         with pytest.raises(BatchError):
             funded.ledger.transfers(session, after="x")
     assert amounts == list(range(1, 8))
     assert [account.code for account in accounts.items] == [WALLET]
     assert statement.account.balance == 28
-    assert len(statement.transfers.items) == 1
+    assert [transfer.amount for transfer in statement.transfers.items] == [7, 6, 5, 4]
+    assert [transfer.amount for transfer in rest.transfers.items] == [3, 2, 1]
 
 
 def test_a_rolled_back_savepoint_leaves_no_leaf(funded: Bank) -> None:
