@@ -4,7 +4,7 @@ import hashlib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Query, UploadFile
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from sqlalchemy.orm import Session
 
 from api.auth import Caller, PartsOf
@@ -35,7 +35,7 @@ class OrderBody(BaseModel):
     channel: str = Field(default="production", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     deployment: Deployment = Deployment.DEPLOY
     synthesizer: str = Field(default="repair", max_length=60)
-    metrics: dict[str, float] = Field(default_factory=dict, max_length=MAX_METRICS)
+    metrics: dict[str, FiniteFloat] = Field(default_factory=dict, max_length=MAX_METRICS)
 
 
 class OrderFormError(BadRequestError):
