@@ -57,32 +57,25 @@ class Selection:
         """Return the final state without edits that do not pay, and a more cautious variant.
 
         The cautious variant keeps only edits that help at least two groups; it is left out when
-        it would be the same.
+        it would be the same. Where the budget ends, what has been pruned until then is returned.
         """
         state = final
+        single: list[int] = []  # indices of edits that help one group only
         try:
-            state, supports = self._paying(state)
-            cautious = self._cautious(baseline, state, supports)
+            for index in range(len(final.history) - 1, -1, -1):
+                lesser = self._lesser(state, index) if len(state.history) > 1 else None
+                if lesser is None:
+                    continue
+                support = self._support(lesser.scores, state.scores)
+                if not support.is_sound and is_harmless(state.scores, lesser.scores):
+                    state = lesser
+                    single = [place - 1 for place in single]
+                elif support.helped == 1:
+                    single.append(index)
+            cautious = self._cautious(baseline, state, single)
         except BudgetExhaustedError:
             return [state]
         return [state] if cautious is None else [state, cautious]
-
-    def _paying(self, state: State) -> tuple[State, Sequence[_Support | None]]:
-        index = len(state.history) - 1
-        supports: list[_Support | None] = []
-        while index >= 0 and len(state.history) > 1:
-            lesser = self._lesser(state, index)
-            if lesser is None:
-                supports.insert(0, None)
-            else:
-                support = self._support(lesser.scores, state.scores)
-                bearable = is_harmless(state.scores, lesser.scores)
-                if not support.is_sound and bearable:
-                    state = lesser
-                else:
-                    supports.insert(0, support)
-            index -= 1
-        return state, supports
 
     def _lesser(self, state: State, index: int) -> State | None:
         history = without(state.history, index)
@@ -108,16 +101,11 @@ class Selection:
             pays_in_halves=sum(gain > EPSILON for gain in halves),
         )
 
-    def _cautious(
-        self, baseline: State, state: State, supports: Sequence[_Support | None]
-    ) -> State | None:
-        if len(supports) != len(state.history):
-            return None
+    def _cautious(self, baseline: State, state: State, dropped: Sequence[int]) -> State | None:
+        """Drop the edits with these indices, the last first; None when that does not hold up."""
         lesser: State | None = state
-        for index in range(len(supports) - 1, -1, -1):
-            support = supports[index]
-            if support is not None and support.helped == 1 and lesser is not None:
-                lesser = self._lesser(lesser, index)
+        for index in dropped:
+            lesser = self._lesser(lesser, index) if lesser is not None else None
         if lesser is None or lesser is state or not lesser.history:
             return None
         better = lesser.loss < baseline.loss - EPSILON

@@ -59,6 +59,7 @@ def _unary(parts: Sequence[Component]) -> Iterator[str]:
         if part.kind == ANY:
             yield f"{part.text} is None"
             yield f"{part.text} is not None"
+            yield f"{part.text} == 0"
             yield f"{part.text} > 0"
 
 

@@ -36,11 +36,12 @@ def propose(site: Site) -> Iterator[Edit]:
     if not isinstance(site.root, ast.FunctionDef):
         return
     bound = _module_names(site.module.tree) | set(dir(builtins))
+    only_updated = _only_updated(site)
     done: set[str] = set()
     for node in site.nodes:
-        if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load):
+        if not isinstance(node, ast.Name) or node.id in done or node.id in bound:
             continue
-        if node.id in done or node.id in bound or node.id in site.names_at(node):
+        if node.id in site.names_at(node) and node.id not in only_updated:
             continue
         done.add(node.id)
         import_statement = _import(node.id)
@@ -49,6 +50,24 @@ def propose(site: Site) -> Iterator[Edit]:
             yield site.splice(top, top, import_statement, "missing import", 1.0, line=node.lineno)
         else:
             yield from _assigned(site, node)
+
+
+def _only_updated(site: Site) -> set[str]:
+    """Return names that are changed in place (``total += 1``) and never set before."""
+    updated = {
+        id(node.target): node.target.id
+        for node in site.nodes
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name)
+    }
+    arguments = {node.arg for node in ast.walk(site.root) if isinstance(node, ast.arg)}
+    bound = {
+        node.id
+        for node in site.nodes
+        if isinstance(node, ast.Name)
+        and isinstance(node.ctx, ast.Store)
+        and id(node) not in updated
+    }
+    return set(updated.values()) - bound - arguments
 
 
 def _module_names(tree: ast.Module) -> set[str]:
