@@ -95,12 +95,16 @@ def entity_case(index: int, *entities: tuple[str, str]) -> DevCase:
     )
 
 
-CASES = [entity_case(n, ("phone", f"555-{n}00{n}"), ("order", f"N{n}{n}{n}")) for n in range(9)]
+CASES = [
+    entity_case(n, ("phone", f"555-{n}00{n}"), ("order", f"N{n}{n}{n}"), ("order", "SAME"))
+    for n in range(9)
+]
 
 
 def test_symptoms_name_what_is_missing_and_what_is_too_much() -> None:
     dictionary = read_dictionary(CASES)
     entities = [{"type": "phone", "value": "wrong"}, {"type": "order", "value": "N333"}]
+    entities.append({"type": "order", "value": "SAME"})
     found = symptoms(dictionary, CASES[3], score(0.5, output={"entities": entities}))
     assert found == {"phone": 2}
     assert symptoms(dictionary, CASES[3], score(0.0)) == {}
@@ -115,6 +119,7 @@ def test_the_vocabulary_holds_labels_and_samples_but_no_answers() -> None:
     assert {"phone", "order"} <= set(vocabulary.words)
     assert vocabulary.samples["order"][0] == "N000"
     assert "EUR" in vocabulary.neighbours
+    assert "SAME" not in vocabulary.words, "recurs, but its field holds answers"
     answers = {entity["value"] for case in CASES for entity in case.expectation["entities"]}
     assert not answers & set(vocabulary.words)
     assert all(len(word) <= MAX_WORD_CHARACTERS for word in vocabulary.words)
