@@ -42,6 +42,7 @@ Json = Any
 
 _logger = logging.getLogger(__name__)
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_PID_NAMESPACE = Path("/proc/self/ns/pid")
 
 workers = Table(
     "workers",
@@ -240,18 +241,21 @@ class DurableWork:
 def _process_mark() -> str:
     """Name this process so that another one on the same machine can tell when it is gone."""
     pid = os.getpid()
-    return json.dumps([socket.gethostname(), _boot_id(), pid, _start_ticks(pid)])
+    return json.dumps([*_place(), pid, _start_ticks(pid)])
 
 
 def _is_gone(mark: list[Any]) -> bool:
-    host, boot_id, pid, start_ticks = mark
-    if [host, boot_id] != [socket.gethostname(), _boot_id()]:
-        return False  # another machine's: only its heartbeat can tell
+    *place, pid, start_ticks = mark
+    if place != _place():
+        return False  # not to be seen from here: only its heartbeat can tell
     return start_ticks is not None and _start_ticks(pid) != start_ticks
 
 
-def _boot_id() -> str:
-    return _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""
+def _place() -> list[Any]:
+    """Say where process numbers mean the same: on this boot of this machine, in this container."""
+    boot_id = _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""
+    namespace = _PID_NAMESPACE.stat().st_ino if _PID_NAMESPACE.exists() else 0
+    return [socket.gethostname(), boot_id, namespace]
 
 
 def _start_ticks(pid: int) -> int | None:
