@@ -17,20 +17,20 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from types import FrameType, TracebackType
+from typing import Any, Self
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import Pool
 
 from aem.artifact import Bundle
-from sandbox import CaseRun, LoadOutcome, SandboxLimits, SandboxUsage
+from sandbox import CaseRun, LoadOutcome, Sandbox, SandboxLimits, SandboxSession, SandboxUsage
 from tests.fakes.clock import FakeClock
-from tests.fakes.sandbox import FakeSandbox, FakeSession
 
 WORKFLOW_THREADS = "dbos-executor-"
 MIDDLE_CASE = 3
+CASE_RUNS = "case runs"
 ROOMS = ("devops_agent", "registry", "api")
 STEPS = ("transaction", "external")
 """The functions of `devops_agent.durable` that run a named step."""
@@ -122,13 +122,15 @@ class FuseClock(FakeClock):
 
 
 class FuseSandbox:
-    """A fake sandbox whose sessions count when they open, run, and close."""
+    """Implements `Sandbox` on another one; its sessions count when they open, run, and close."""
 
-    name = "fake"
-
-    def __init__(self, fuse: Fuse, sandbox: FakeSandbox) -> None:
+    def __init__(self, fuse: Fuse, sandbox: Sandbox) -> None:
         self._fuse = fuse
         self._sandbox = sandbox
+
+    @property
+    def name(self) -> str:
+        return self._sandbox.name
 
     def isolation(self) -> Mapping[str, Any]:
         return self._sandbox.isolation()
@@ -142,10 +144,21 @@ class FuseSandbox:
 
 
 class FuseSession:
-    def __init__(self, fuse: Fuse, session: FakeSession) -> None:
+    def __init__(self, fuse: Fuse, session: SandboxSession) -> None:
         self._fuse = fuse
         self._session = session
         self._cases = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
     def load(self, variant: str, bundle: Bundle) -> LoadOutcome:
         return self._session.load(variant, bundle)
@@ -153,7 +166,7 @@ class FuseSession:
     def run(self, variant: str, case_id: str, input: Any, *, trace_lines: bool = False) -> CaseRun:  # noqa: A002 - the port's name
         self._cases += 1
         if self._cases == MIDDLE_CASE:
-            self._fuse.reach("case runs")
+            self._fuse.reach(CASE_RUNS)
         return self._session.run(variant, case_id, input, trace_lines=trace_lines)
 
     def drop(self, variant: str) -> None:

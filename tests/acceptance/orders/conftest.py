@@ -15,7 +15,8 @@ from sqlalchemy.engine import make_url
 from tests.acceptance.orders.order_process import World, prepare
 from tests.acceptance.orders.processes import run_process
 
-Copier = Callable[[], World]
+Copier = Callable[..., World]
+"""Copies a world that no process uses: the prepared one, unless another is given."""
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +35,7 @@ def copy_world(
     processes: ForkServerContext,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Copier]:
-    """Return a function that makes a world of its own: a wallet, a dataset, no order yet."""
+    """Return a function that copies worlds; in the prepared one nothing was ordered yet."""
     folder = tmp_path_factory.mktemp(f"worlds-{request.param}")
     if request.param == "sqlite":
         maker: _Worlds = _SqliteWorlds(folder)
@@ -42,7 +43,7 @@ def copy_world(
         maker = _PostgresWorlds(folder, request.getfixturevalue("postgres_server"))
     prepared = maker.make()
     run_process(processes, prepare, prepared).require_success()
-    yield lambda: maker.copy(prepared)
+    yield lambda world=prepared: maker.copy(world)
     maker.remove()
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from api.composition import LOG_ORIGIN
 from core.database import Database, UtcDateTime, make_engine, metadata
 from core.signing import KeyFileSigner
 from ledger import Audit
-from tests.acceptance.orders.order_process import NOON, World
+from tests.acceptance.orders.order_process import LATE_S, NOON, World
 
 UNFINISHED_WORK = """
-    SELECT attempt_id FROM order_work WHERE dispatched_at IS NOT NULL AND finished_at IS NULL
+    SELECT attempt_id, order_id FROM order_work
+    WHERE dispatched_at IS NOT NULL AND finished_at IS NULL
 """
 QUERIES = {
     "versions": "SELECT artifact, number, digest FROM versions ORDER BY 1, 2",
@@ -76,32 +78,61 @@ def read_facts(world: World) -> Facts:
         balances={
             row["code"].replace(order["id"], "ORDER"): row["balance"] for row in rows["accounts"]
         },
-        lost={row["id"]: (row["burn_utok"], row["bound_nusd"]) for row in rows["lost"]},
+        lost={
+            row["id"].replace(order["id"], "ORDER"): (row["burn_utok"], row["bound_nusd"])
+            for row in rows["lost"]
+        },
         unfinished=unfinished,
     )
 
 
-def unfinished_attempts(world: World) -> list[str]:
+def unfinished_attempts(world: World) -> set[str]:
     """Return the attempts that started and left no result: a restart must give them up."""
     database = Database(make_engine(world.database_url))
     try:
         with database.reading() as session:
-            return list(session.execute(text(UNFINISHED_WORK)).scalars())
+            rows = session.execute(text(UNFINISHED_WORK))
+            return {row.attempt_id.replace(row.order_id, "ORDER") for row in rows}
     finally:
         database.dispose()
 
 
-def differences(crashed: Facts, whole: Facts, *, lost: list[str]) -> list[str]:
+def order_state(world: World) -> str | None:
+    """Return the state of the world's order, once there is one."""
+    database = Database(make_engine(world.database_url))
+    try:
+        with database.reading() as session:
+            return session.execute(text("SELECT state FROM orders")).scalar()
+    finally:
+        database.dispose()
+
+
+def channel_history(world: World) -> list[tuple[Any, ...]]:
+    """Return generation, version and cause of the channel's moves, and its events' kinds."""
+    queries = (
+        "SELECT generation, number, cause FROM channel_moves ORDER BY generation",
+        "SELECT sequence, kind FROM events WHERE topic LIKE 'channel:%' ORDER BY sequence",
+    )
+    database = Database(make_engine(world.database_url))
+    try:
+        with database.reading() as session:
+            return [tuple(row) for query in queries for row in session.execute(text(query))]
+    finally:
+        database.dispose()
+
+
+def differences(crashed: Facts, whole: Facts, *, lost: set[str]) -> list[str]:
     """Say what a crashed run left that a whole one would not have; `lost` explains money."""
+    lost = lost | whole.lost.keys()
     found = [f"left unfinished: {name}: {rows}" for name, rows in crashed.unfinished.items()]
-    if sorted(crashed.lost) != sorted(lost):
+    if crashed.lost.keys() != lost:
         found.append(f"lost {sorted(crashed.lost)}, but {sorted(lost)} were under way")
     found += [
         f"{name}: {crashed.outcome[name]} instead of {value}"
         for name, value in whole.outcome.items()
         if crashed.outcome[name] != value
     ]
-    expected = _with_losses(whole.balances, crashed)
+    expected = _with_losses(whole, crashed)
     found += [
         f"{code} has {crashed.balances.get(code, 0)} instead of {expected.get(code, 0)}"
         for code in sorted(expected.keys() | crashed.balances.keys())
@@ -110,19 +141,21 @@ def differences(crashed: Facts, whole: Facts, *, lost: list[str]) -> list[str]:
     return found
 
 
-def _with_losses(balances: dict[str, int], crashed: Facts) -> dict[str, int]:
+def _with_losses(whole: Facts, crashed: Facts) -> dict[str, int]:
     """Move what lost work cost: the reserve burns for it, the budget's fiat goes to suspense."""
-    burned_utok = sum(burn for burn, _ in crashed.lost.values())
-    bound_nusd = sum(bound for _, bound in crashed.lost.values())
-    fiat = f"fiat-budget:house:{NOON.date().isoformat()}"
+    burned_utok, bound_nusd = (
+        sum(crashed.lost[name][column] for name in crashed.lost.keys() - whole.lost.keys())
+        for column in (0, 1)
+    )
     moved = {
         "reserve:house": -burned_utok,
         "burn": burned_utok,
-        fiat: -bound_nusd,
+        f"fiat-budget:house:{NOON.date().isoformat()}": -bound_nusd,
         "suspense:sandbox": bound_nusd,
     }
     return {
-        code: balances.get(code, 0) + moved.get(code, 0) for code in balances.keys() | moved.keys()
+        code: whole.balances.get(code, 0) + moved.get(code, 0)
+        for code in whole.balances.keys() | moved.keys()
     }
 
 
@@ -135,24 +168,30 @@ _UNFINISHED = {
     "open attempts": "SELECT id FROM ledger_attempts WHERE status = 'admitted'",
     "uncovered losses": "SELECT id FROM ledger_attempts WHERE shortfall_utok > 0",
     "open leases": "SELECT id FROM market_leases WHERE ends_at > :now",
+    "contradictions": "SELECT id FROM ledger_attempts JOIN order_work ON attempt_id = id"
+    " WHERE (status = 'lost') <> (CAST(result AS TEXT) LIKE '%\"status\": \"lost\"%')",
     "open escrows": "SELECT code FROM ledger_accounts WHERE code LIKE 'escrow:%'"
     " AND credits_posted <> debits_posted",
 }
 
 
 def _bound(query: str) -> TextClause:
-    """Bind the instant at which the clock stands, where a query asks for it."""
+    """Bind the latest that any clock shows, where a query asks for it; leases last longer."""
     bound = text(query)
-    return bound.bindparams(bindparam("now", NOON, UtcDateTime)) if ":now" in query else bound
+    return (
+        bound.bindparams(bindparam("now", NOON + timedelta(seconds=LATE_S), UtcDateTime))
+        if ":now" in query
+        else bound
+    )
 
 
 def _anonymous(value: Any, order_id: str) -> Any:
-    """Drop identifiers: every run has its own."""
+    """Drop identifiers and times: every run has its own."""
     if isinstance(value, dict):
         return {
             key: _anonymous(item, order_id)
             for key, item in value.items()
-            if key not in ("id", "quote", "report_id")
+            if key not in ("id", "quote", "report_id", "updated_at")
         }
     if isinstance(value, list):
         return [_anonymous(item, order_id) for item in value]

@@ -1,12 +1,12 @@
 """What the processes of the crash tests do: prepare a world, and run one order in it."""
 
 import logging
-import signal
 import sys
 import threading
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from tests.fakes.gold import DATA, gold_files
 from tests.fakes.sandbox import FakeSandbox
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+LATE_S = 30.0
+"""How late the clock of a worker is that takes another one for dead."""
 ARTIFACT = "acme/support-small"
 BUYER = Principal(id="key_bot", role=Role.AGENT, namespace="acme", owner="acme.bot")
 DAILY_LIMIT_NUSD = 10_000_000_000
@@ -56,10 +58,16 @@ class World:
 
 @dataclass(frozen=True, kw_only=True)
 class Purchase:
-    """An order to be made: folders of `tests/data`."""
+    """An order to be made.
+
+    Attributes:
+        artifact: folder of `tests/data`, as is `candidate`.
+        meets_defect: whether the service then fails to keep what its judge found.
+    """
 
     artifact: str
     candidate: str | None
+    meets_defect: bool = False
 
 
 def prepare(world: World) -> None:
@@ -88,6 +96,8 @@ def run_order(world: World, purchase: Purchase, journal: Path, burns_at: int | N
     """Send the order, as a client that sends it until it is answered, and run it to its end."""
     fuse = Fuse(journal, burns_at=burns_at)
     service = _build(world, fuse, journal)
+    if purchase.meets_defect:
+        service.parts.gold.record_report = _fail  # type: ignore[method-assign]
     service.start()
     order_id = _submit_counted(service, purchase, fuse)
     DBOS.retrieve_workflow(order_id).get_result(polling_interval_sec=POLL_S)
@@ -112,15 +122,46 @@ def stop_order(world: World, purchase: Purchase, journal: Path, burns_at: int) -
     service.stop()
 
 
-def serve(world: World, journal: Path) -> None:
-    """Be a worker that takes orders until it is told to end."""
-    service = _build(world, Fuse(journal, burns_at=None), journal)
+def stall_order(
+    world: World,
+    purchase: Purchase,
+    journal: Path,
+    burns_at: int,
+    *,
+    stalled: Event,
+    released: Event,
+    dies: bool,
+) -> None:
+    """Send the order, and stall at a moment until released: then die, or go on."""
+    fuse = Fuse(journal, burns_at=burns_at)
+    kill = fuse.burn
+
+    def burn() -> None:
+        stalled.set()
+        if not released.wait(TIMEOUT_S):
+            raise TimeoutError("nobody released the stalled process")
+        if dies:
+            kill()
+
+    fuse.burn = burn
+    service = _build(world, fuse, journal)
     service.start()
-    signal.pause()
+    order_id = _submit_counted(service, purchase, fuse)
+    DBOS.retrieve_workflow(order_id).get_result(polling_interval_sec=POLL_S)
+    service.stop()
+
+
+def serve(world: World, journal: Path, ready: Event, ended: Event, late_s: float) -> None:
+    """Be a worker that takes orders until told to end, and whose clock is late by so much."""
+    service = _build(world, Fuse(journal, burns_at=None), journal, late_s=late_s)
+    service.start()
+    ready.set()
+    ended.wait()
+    service.stop()
 
 
 def roll_back(world: World, journal: Path, burns_at: int | None) -> None:
-    """Send a rollback of the channel to the submitted version, until it is answered."""
+    """Send a rollback, as a client that sends it until it is answered."""
     fuse = Fuse(journal, burns_at=burns_at)
     service = _build(world, fuse, journal)
     parts = service.parts
@@ -135,14 +176,18 @@ def roll_back(world: World, journal: Path, burns_at: int | None) -> None:
         parts.mutations.run(principal=BUYER.id, key="rollback-1", request=b"", action=action)
 
 
-def _build(world: World, fuse: Fuse, journal: Path) -> Service:
+def _build(world: World, fuse: Fuse, journal: Path, *, late_s: float = 0) -> Service:
     logging.basicConfig(filename=journal.with_suffix(".log"), level=logging.WARNING)
     sys.stderr = journal.with_suffix(".err").open("w")
     return build_service(
         world.settings(),
-        clock=FuseClock(fuse, NOON),
+        clock=FuseClock(fuse, NOON + timedelta(seconds=late_s)),
         sandbox=FuseSandbox(fuse, FakeSandbox()),
     )
+
+
+def _fail(*_arguments: Any, **_named: Any) -> None:
+    raise RuntimeError("a defect of the service")
 
 
 def _submit_counted(service: Service, purchase: Purchase, fuse: Fuse) -> str:
@@ -170,7 +215,9 @@ def _submit(service: Service, purchase: Purchase) -> str:
         )
         return {"id": parts.orders.submit(session, BUYER, request, submission).id}
 
-    answer = parts.mutations.run(principal=BUYER.id, key="order-1", request=b"", action=action)
+    answer = parts.mutations.run(
+        principal=BUYER.id, key=f"order {purchase}", request=b"", action=action
+    )
     return str(answer["id"])
 
 

@@ -12,9 +12,17 @@ from multiprocessing.context import ForkServerContext
 
 import pytest
 
+from ledger import WALLET
 from tests.acceptance.orders.conftest import Copier
 from tests.acceptance.orders.facts import Facts, differences, read_facts, unfinished_attempts
-from tests.acceptance.orders.order_process import Purchase, World, run_order, stop_order
+from tests.acceptance.orders.order_process import (
+    BUYER,
+    WALLET_UTOK,
+    Purchase,
+    World,
+    run_order,
+    stop_order,
+)
 from tests.acceptance.orders.processes import run_process
 from tests.fakes.fuse import Moment, read_journal
 
@@ -22,9 +30,20 @@ PURCHASES = {
     "accepted": Purchase(artifact="artifact-faulty", candidate="artifact-good"),
     "rejected": Purchase(artifact="artifact-good", candidate="artifact-faulty"),
     "repaired": Purchase(artifact="artifact-faulty", candidate=None),
+    "failed": Purchase(artifact="artifact-faulty", candidate="artifact-good", meets_defect=True),
 }
-OUTCOMES = {"accepted": "accepted", "rejected": "rejected", "repaired": "accepted"}
-OWN_STEPS = {"accepted": ".*", "rejected": "settle", "repaired": "synthesis-.*"}
+OUTCOMES = {
+    "accepted": "accepted",
+    "rejected": "rejected",
+    "repaired": "accepted",
+    "failed": "failed",
+}
+OWN_STEPS = {
+    "accepted": ".*",
+    "rejected": "settle",
+    "repaired": "synthesis-.*",
+    "failed": "settle",
+}
 """The steps that are an order's own: what they share is crashed once, in `accepted`."""
 
 AT_ONCE = 2
@@ -43,7 +62,7 @@ def test_a_crash_at_a_boundary_changes_nothing(
 
 @pytest.mark.soak
 @pytest.mark.timeout(SOAK_TIMEOUT_S)
-@pytest.mark.parametrize("name", PURCHASES)
+@pytest.mark.parametrize("name", ["accepted", "rejected", "repaired"])
 def test_a_crash_at_any_moment_changes_nothing(
     name: str, processes: ForkServerContext, copy_world: Copier
 ) -> None:
@@ -58,6 +77,17 @@ def test_a_stop_in_the_middle_of_work_changes_nothing(
     moments = boundaries(crashes.moments, "validation-0-1|publish-0|project")
     chosen = [moment for moment in moments if moment.kind in ("case runs", "commit", "program")]
     crashes.check(chosen[::2], end=stop_order, code=0)
+
+
+def test_an_order_that_meets_a_defect_is_refunded_whole(
+    processes: ForkServerContext, copy_world: Copier
+) -> None:
+    whole = Crashes(processes, copy_world, "failed").whole
+    order = whole.outcome["order"]
+    assert (order["state"], order["reason"]) == ("refunded", "internal")
+    assert order["returned_utok"] == order["escrowed_utok"]
+    assert whole.balances[WALLET.code(BUYER.owner)] == WALLET_UTOK
+    assert list(whole.lost) == ["ORDER:validation:0:1"]
 
 
 def boundaries(moments: Iterable[Moment], steps: str) -> Sequence[Moment]:
@@ -83,10 +113,10 @@ class Crashes:
         world = copy_world()
         self._finish(world, "whole")
         self.moments = read_journal(world.folder / "whole.journal")
-        self._whole: Facts = read_facts(world)
-        assert self._whole.outcome["order"]["outcome"] == OUTCOMES[name]
-        assert not self._whole.unfinished
-        assert not self._whole.lost
+        self.whole: Facts = read_facts(world)
+        assert self.whole.outcome["order"]["outcome"] == OUTCOMES[name]
+        assert not self.whole.unfinished
+        assert bool(self.whole.lost) == self._purchase.meets_defect
 
     def check(
         self,
@@ -113,7 +143,7 @@ class Crashes:
             return [f"the process ended with {ended.code}"]
         lost = unfinished_attempts(world)
         self._finish(world, "resumed")
-        return differences(read_facts(world), self._whole, lost=lost)
+        return differences(read_facts(world), self.whole, lost=lost)
 
     def _finish(self, world: World, name: str) -> None:
         journal = world.folder / f"{name}.journal"
