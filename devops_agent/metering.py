@@ -179,9 +179,13 @@ class OrderMetering:
             end = self._metering.lose if row.dispatched_at else self._metering.release
             end(session, attempt_id=attempt.id)
 
-    def compensate(self, session: Session, order: Order, key: WorkKey, charged_utok: int) -> None:
-        """Let the reserve bear what an attempt cost that the service itself spoiled."""
-        self._refund(
+    def compensate(self, session: Session, order: Order, key: WorkKey, charged_utok: int) -> int:
+        """Let the reserve bear what an attempt cost that the service itself spoiled.
+
+        Returns:
+            How much of it the reserve could pay back into the escrow, in utok.
+        """
+        return self._refund(
             session,
             order,
             key=f"compensate:{key.attempt_id}",

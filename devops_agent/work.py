@@ -204,8 +204,7 @@ class MeteredWork:
         use = Use(**done["use"])
         charged_utok = self._metering.settle(session, key, use)
         if done["status"] == "failed":
-            self._metering.compensate(session, order, key, charged_utok)
-            return 0
+            charged_utok -= self._metering.compensate(session, order, key, charged_utok)
         money = replace(order.money, metered_utok=order.money.metered_utok + charged_utok)
         store.save(session, replace(order, money=money))
         return charged_utok
