@@ -120,13 +120,14 @@ class RunningService:
             options.setdefault("synthesizer", "candidate")
         return self.agent.submit(bundle, **options)
 
-    def ended(self, order_id: str) -> dict[str, Any]:
+    def ended(self, order_id: str, client: Client | None = None) -> dict[str, Any]:
+        asking = client or self.agent
         order = wait_until(
-            lambda: (found := self.agent.order(order_id))["is_final"] and found,
+            lambda: (found := asking.order(order_id))["is_final"] and found,
             timeout_s=ORDER_TIMEOUT_S,
         )
         if not order:
-            raise AssertionError(f"the order did not end: {self.agent.order(order_id)}")
+            raise AssertionError(f"the order did not end: {asking.order(order_id)}")
         return order
 
     def balance(self, code: str) -> int:
