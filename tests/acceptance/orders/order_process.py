@@ -19,9 +19,10 @@ from api.settings import Settings
 from core.principals import Principal, Role
 from devops_agent import CANDIDATE_SYNTHESIZER, Deployment, OrderRequest, Submission
 from ledger import WALLET, BudgetAmounts
+from sandbox import Sandbox, select_sandbox
 from tests.fakes.clock import FakeClock
 from tests.fakes.fuse import Fuse, FuseClock, FuseSandbox
-from tests.fakes.gold import DATA, gold_files
+from tests.fakes.gold import DATA, gold_files, replaced
 from tests.fakes.sandbox import FakeSandbox
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -63,11 +64,13 @@ class Purchase:
     Attributes:
         artifact: folder of `tests/data`, as is `candidate`.
         meets_defect: whether the service then fails to keep what its judge found.
+        case_s: how long the candidate sleeps in each case.
     """
 
     artifact: str
     candidate: str | None
     meets_defect: bool = False
+    case_s: float = 0
 
 
 def prepare(world: World) -> None:
@@ -98,6 +101,21 @@ def run_order(world: World, purchase: Purchase, journal: Path, burns_at: int | N
     service = _build(world, fuse, journal)
     if purchase.meets_defect:
         service.parts.gold.record_report = _fail  # type: ignore[method-assign]
+    service.start()
+    order_id = _submit_counted(service, purchase, fuse)
+    DBOS.retrieve_workflow(order_id).get_result(polling_interval_sec=POLL_S)
+    service.stop()
+
+
+def run_order_in_docker(
+    world: World, purchase: Purchase, journal: Path, burns_at: int | None
+) -> None:
+    """Run an order in real containers; SIGKILL comes in the middle of the case that has begun."""
+    fuse = Fuse(journal, burns_at=burns_at)
+    kill = fuse.burn
+    fuse.burn = threading.Timer(purchase.case_s / 2, kill).start
+    sandbox = select_sandbox("docker").sandbox
+    service = _build(world, fuse, journal, sandbox=sandbox)
     service.start()
     order_id = _submit_counted(service, purchase, fuse)
     DBOS.retrieve_workflow(order_id).get_result(polling_interval_sec=POLL_S)
@@ -176,13 +194,20 @@ def roll_back(world: World, journal: Path, burns_at: int | None) -> None:
         parts.mutations.run(principal=BUYER.id, key="rollback-1", request=b"", action=action)
 
 
-def _build(world: World, fuse: Fuse, journal: Path, *, late_s: float = 0) -> Service:
+def _build(
+    world: World,
+    fuse: Fuse,
+    journal: Path,
+    *,
+    late_s: float = 0,
+    sandbox: Sandbox | None = None,
+) -> Service:
     logging.basicConfig(filename=journal.with_suffix(".log"), level=logging.WARNING)
     sys.stderr = journal.with_suffix(".err").open("w")
     return build_service(
         world.settings(),
         clock=FuseClock(fuse, NOON + timedelta(seconds=late_s)),
-        sandbox=FuseSandbox(fuse, FakeSandbox()),
+        sandbox=FuseSandbox(fuse, sandbox or FakeSandbox()),
     )
 
 
@@ -200,7 +225,7 @@ def _submit(service: Service, purchase: Purchase) -> str:
     submission = Submission.read(
         artifact=_archive(purchase.artifact),
         traces=b"",
-        candidate=_archive(purchase.candidate) if purchase.candidate else None,
+        candidate=_candidate(purchase),
     )
 
     def action(session: Session) -> dict[str, Any]:
@@ -219,6 +244,21 @@ def _submit(service: Service, purchase: Purchase) -> str:
         principal=BUYER.id, key=f"order {purchase}", request=b"", action=action
     )
     return str(answer["id"])
+
+
+def _candidate(purchase: Purchase) -> bytes | None:
+    if purchase.candidate is None:
+        return None
+    bundle = Bundle.from_folder(DATA / purchase.candidate)
+    if purchase.case_s:
+        slow = replaced(
+            bundle.files,
+            "extractor.py",
+            '    conversation = input["conversation"]\n',
+            f'    conversation = input["conversation"]\n    time.sleep({purchase.case_s})\n',
+        )
+        bundle = Bundle(replaced(slow, "extractor.py", "import re\n", "import re\nimport time\n"))
+    return bundle.to_archive()
 
 
 def _archive(name: str) -> bytes:

@@ -14,6 +14,7 @@ class Ending:
     """How a process ended; `code` is negative for a signal, None where it had to be stopped."""
 
     code: int | None
+    pid: int
 
     @property
     def is_killed(self) -> bool:
@@ -30,10 +31,11 @@ def run_process(
     """Run a function in a fresh process and wait for its end."""
     process = processes.Process(target=function, args=arguments)
     process.start()
+    pid = process.pid or 0
     process.join(TIMEOUT_S)
     code = process.exitcode
     if code is None:
         process.kill()
         process.join()
     process.close()
-    return Ending(code=code)
+    return Ending(code=code, pid=pid)
