@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from core.clock import Clock
 from core.database import UtcDateTime, metadata
-from core.errors import BadRequestError, NotAuthenticatedError, NotFoundError
+from core.errors import BadRequestError, ConflictError, NotAuthenticatedError, NotFoundError
 from core.ids import new_id
 from core.principals import Principal, Role
 
@@ -43,6 +43,12 @@ class KeyNotFoundError(NotFoundError):
     """There is no such key."""
 
     reason = "key_not_found"
+
+
+class LastOperatorKeyError(ConflictError):
+    """The last operator's key cannot be revoked."""
+
+    reason = "last_operator_key"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,10 +135,18 @@ class ApiKeys:
 
         Raises:
             KeyNotFoundError: there is no such key.
+            LastOperatorKeyError: without it nobody could make keys any more.
         """
+        is_operators = (api_keys.c.role == Role.OPERATOR.value) & api_keys.c.revoked_at.is_(None)
+        query = select(api_keys.c.id).where(is_operators).with_for_update()
+        operators = set(session.execute(query).scalars())
         known = session.execute(select(api_keys.c.id).where(api_keys.c.id == key_id)).first()
         if known is None:
             raise KeyNotFoundError(f"there is no key {key_id}")
+        if operators == {key_id}:
+            raise LastOperatorKeyError(
+                f"{key_id} is the last operator's key: make another one before you revoke it"
+            )
         session.execute(
             update(api_keys)
             .where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))

@@ -7,10 +7,19 @@ import threading
 from collections.abc import Callable
 
 import uvicorn
+from pydantic import ValidationError
 
 from api.app import create_app
 from api.composition import Service, build_service
 from api.settings import Settings
+from core.errors import BadRequestError
+
+
+class SettingsError(BadRequestError):
+    """An AEM_ variable has a value that cannot be."""
+
+    reason = "bad_settings"
+
 
 GRACE_S = 3
 """How long open streams may go on when the process is told to stop."""
@@ -19,7 +28,7 @@ GRACE_S = 3
 def run_server(*, host: str | None, port: int | None, say: Callable[[str], None]) -> None:
     """Serve until interrupted; port 0 takes a free one. Says the address once it listens."""
     _configure_logging()
-    settings = Settings()
+    settings = _read_settings()
     service = build_service(settings)
     _introduce(service, say)
     listener = socket.create_server(
@@ -34,7 +43,7 @@ def run_server(*, host: str | None, port: int | None, say: Callable[[str], None]
 def run_worker(*, say: Callable[[str], None]) -> None:
     """Take orders until interrupted."""
     _configure_logging()
-    service = build_service(Settings())
+    service = build_service(_read_settings())
     _introduce(service, say)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -43,6 +52,15 @@ def run_worker(*, say: Callable[[str], None]) -> None:
     say("this worker takes orders")
     stopping.wait()
     service.stop()
+
+
+def _read_settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise SettingsError(f"AEM_{name}: {first['msg']}; docs/settings.md lists them") from error
 
 
 def _introduce(service: Service, say: Callable[[str], None]) -> None:

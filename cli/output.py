@@ -128,6 +128,8 @@ class Usd(click.ParamType[int]):
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)

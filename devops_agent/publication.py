@@ -94,6 +94,7 @@ class Publication:
             raise StaleChannelError(f"{order.request.artifact} moved to {head.digest}")
         version = self._version(session, order, head)
         self._registry.attestations.attest(session, version.digest, _evidence(order, verdict))
+        self._gold.attest(session, verdict["report_id"])
         listing = self._market.list_version(
             session,
             artifact=order.request.artifact,

@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 from core.database import format_instant
+from core.money import format_tokens
 from market.errors import (
     BadMarketSettingsError,
     BadQuantityError,
@@ -318,8 +319,8 @@ class Quote:
             )
         if max_price_utok < self.minimum_utok:
             raise MaxPriceBelowQuoteError(
-                f"the limit of {max_price_utok} utok is below the quoted minimum of"
-                f" {self.minimum_utok} utok; raise it, or wait for a lower price",
+                f"the limit of {format_tokens(max_price_utok)} tokens is below the quoted minimum"
+                f" of {format_tokens(self.minimum_utok)}; raise it, or wait for a lower price",
                 max_price_utok=max_price_utok,
                 minimum_utok=self.minimum_utok,
                 maximum_utok=self.maximum_utok,

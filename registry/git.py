@@ -46,7 +46,7 @@ class GitProjection:
 
     def __init__(self, folder: Path, database: Database) -> None:
         """Remember where repositories are and what they show; no I/O."""
-        self._folder = folder
+        self._folder = folder.absolute()  # git runs in other working directories
         self._database = database
 
     def repository(self, namespace: str) -> Path:

@@ -1,6 +1,10 @@
 """``aem serve`` and ``aem worker``: run the service here."""
 
+from collections.abc import Callable
+
 import click
+
+from cli.output import ExitCode, fail
 
 
 @click.command()
@@ -12,14 +16,25 @@ def serve(host: str | None, port: int | None) -> None:
     The first start makes the data folder, the signing keys and an operator's key, which is shown
     once. Settings are environment variables; docs/settings.md lists them.
     """
-    from api.server import run_server  # noqa: PLC0415 - the service's imports are slow
+    from api import server  # noqa: PLC0415 - the service's imports are slow
 
-    run_server(host=host, port=port, say=click.echo)
+    _or_explain(lambda: server.run_server(host=host, port=port, say=click.echo))
 
 
 @click.command()
 def worker() -> None:
     """Run one more worker on the service's database, until it is interrupted."""
-    from api.server import run_worker  # noqa: PLC0415 - the service's imports are slow
+    from api import server  # noqa: PLC0415 - the service's imports are slow
 
-    run_worker(say=click.echo)
+    _or_explain(lambda: server.run_worker(say=click.echo))
+
+
+def _or_explain(run: Callable[[], None]) -> None:
+    """Run; what keeps the service from starting becomes a message and an exit code."""
+    from core.errors import AemError, InfrastructureError  # noqa: PLC0415 - as above
+
+    try:
+        run()
+    except AemError as error:
+        is_down = isinstance(error, InfrastructureError)
+        fail(error.message, ExitCode.UNAVAILABLE if is_down else ExitCode.USAGE)

@@ -260,7 +260,7 @@ def _print_budget(state: dict[str, Any], *, as_json: bool) -> None:
         print_json(state)
         return
     setting, decision, fiat = state["setting"], state["decision"], state["fiat"]
-    amounts = (setting or {}).get("amounts", {})
+    amounts = setting or {}
     print_facts(
         {
             "budget": state["budget"]["path"],
