@@ -12,6 +12,7 @@ from aem.client import Client
 from cli.output import (
     ExitCode,
     Tokens,
+    fail,
     json_option,
     print_facts,
     print_json,
@@ -39,7 +40,7 @@ STAGES = {
 
 @click.command()
 @click.argument("folder", type=folder_type)
-@click.option("--gold", required=True, help="Digest of the frozen dataset that judges.")
+@click.option("--gold", required=True, help="Dataset that judges: digest, or newest of a name.")
 @click.option("--traces", type=file_type, help="JSON Lines of what the artifact did.")
 @click.option("--max-price", type=Tokens(), required=True, help="Tokens; fee included.")
 @click.option("--candidate", type=folder_type, help="A candidate made elsewhere.")
@@ -70,7 +71,7 @@ def submit(
     with connect() as client:
         order = client.submit(
             bundle,
-            gold=gold,
+            gold=_dataset(client, gold, as_json=as_json),
             traces=read_file(traces, "trace file") if traces else b"",
             max_price_utok=max_price,
             channel=channel,
@@ -122,7 +123,11 @@ def watch(order_id: str, *, as_json: bool) -> None:
     """Follow an order live until it ends. With --json: one event a line, then the order."""
     with connect() as client:
         order = _follow(client, order_id, is_quiet=False, as_json=as_json)
-    _end(order, as_json=as_json)
+    if as_json:
+        click.echo(json.dumps(order))
+    else:
+        _print_order(order)
+    _exit_by_outcome(order)
 
 
 @click.command()
@@ -161,6 +166,21 @@ def print_report(found: dict[str, Any]) -> None:
 
 def _share(share: dict[str, Any] | None) -> str:
     return "" if share is None else f"{share['value']:.4f} ({share['exact']})"
+
+
+def _dataset(client: Client, gold: str, *, as_json: bool) -> str:
+    """Return a dataset's digest; a name stands for the dataset frozen last under it."""
+    if gold.startswith("sha256:"):
+        return gold
+    named = [ref for ref in client.gold_datasets()["items"] if ref["name"] == gold]
+    if not named:
+        fail(
+            f"no dataset named {gold} is frozen here: `aem gold list` shows those that are",
+            ExitCode.NOT_FOUND,
+            as_json=as_json,
+            reason="gold_not_found",
+        )
+    return str(max(named, key=lambda ref: ref["frozen_at"])["digest"])
 
 
 def _metrics(pairs: tuple[str, ...]) -> dict[str, float]:
@@ -204,10 +224,14 @@ def _end(order: dict[str, Any], *, as_json: bool) -> None:
         print_json(order)
     else:
         _print_order(order)
+    _exit_by_outcome(order)
+
+
+def _exit_by_outcome(order: dict[str, Any]) -> None:
+    """End with the exit code of an order that was not accepted."""
     if order["is_final"] and order["outcome"] != "accepted":
-        raise click.exceptions.Exit(
-            ExitCode.UNAVAILABLE if order["outcome"] == "failed" else ExitCode.FAILED
-        )
+        is_failed = order["outcome"] == "failed"
+        raise click.exceptions.Exit(ExitCode.UNAVAILABLE if is_failed else ExitCode.FAILED)
 
 
 def _print_order(order: dict[str, Any]) -> None:
