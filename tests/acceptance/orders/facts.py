@@ -52,12 +52,13 @@ class Facts:
     unfinished: dict[str, Any]
 
 
-def read_facts(world: World) -> Facts:
+def read_facts(world: World, *, late_s: float = LATE_S) -> Facts:
+    """Read the facts; `late_s` is the latest that any clock showed, after noon."""
     database = Database(make_engine(world.database_url))
     try:
         with database.reading() as session:
             rows = {
-                name: [dict(row._mapping) for row in session.execute(_bound(query))]
+                name: [dict(row._mapping) for row in session.execute(_bound(query, late_s))]
                 for name, query in (QUERIES | _MONEY | _UNFINISHED).items()
             }
             order = dict(session.execute(select(metadata.tables["orders"])).one()._mapping)
@@ -175,11 +176,11 @@ _UNFINISHED = {
 }
 
 
-def _bound(query: str) -> TextClause:
-    """Bind the latest that any clock shows, where a query asks for it; leases last longer."""
+def _bound(query: str, late_s: float) -> TextClause:
+    """Bind the latest instant, where a query asks for it."""
     bound = text(query)
     return (
-        bound.bindparams(bindparam("now", NOON + timedelta(seconds=LATE_S), UtcDateTime))
+        bound.bindparams(bindparam("now", NOON + timedelta(seconds=late_s), UtcDateTime))
         if ":now" in query
         else bound
     )

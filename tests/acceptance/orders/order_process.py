@@ -95,10 +95,12 @@ def prepare(world: World) -> None:
     service.stop()
 
 
-def run_order(world: World, purchase: Purchase, journal: Path, burns_at: int | None) -> None:
+def run_order(
+    world: World, purchase: Purchase, journal: Path, burns_at: int | None, late_s: float = 0
+) -> None:
     """Send the order, as a client that sends it until it is answered, and run it to its end."""
     fuse = Fuse(journal, burns_at=burns_at)
-    service = _build(world, fuse, journal)
+    service = _build(world, fuse, journal, late_s=late_s)
     if purchase.meets_defect:
         service.parts.gold.record_report = _fail  # type: ignore[method-assign]
     service.start()

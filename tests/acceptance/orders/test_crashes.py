@@ -49,6 +49,7 @@ OWN_STEPS = {
 AT_ONCE = 2
 """Runs side by side: what CI has cores."""
 
+ONE_DAY_S = 86_400.0
 SOAK_TIMEOUT_S = 7_200
 
 
@@ -77,6 +78,29 @@ def test_a_stop_in_the_middle_of_work_changes_nothing(
     moments = boundaries(crashes.moments, "validation-0-1|publish-0|project")
     chosen = [moment for moment in moments if moment.kind in ("case runs", "commit", "program")]
     crashes.check(chosen[::2], end=stop_order, code=0)
+
+
+def test_an_order_goes_on_the_next_day_after_a_crash(
+    processes: ForkServerContext, copy_world: Copier
+) -> None:
+    purchase = PURCHASES["accepted"]
+    whole = Crashes(processes, copy_world, "accepted")
+    chosen = boundaries(whole.moments, "validation-0-1(-admit|-meter)?|settle")
+    for moment in [moment for moment in chosen if moment.kind == "committed"]:
+        world = copy_world()
+        killed, resumed = (world.folder / f"{name}.journal" for name in ("killed", "resumed"))
+        assert run_process(processes, run_order, world, purchase, killed, moment.number).is_killed
+        lost = unfinished_attempts(world)
+        run_process(
+            processes, run_order, world, purchase, resumed, None, ONE_DAY_S
+        ).require_success()
+        facts = read_facts(world, late_s=ONE_DAY_S)
+        order = facts.outcome["order"]
+        assert (order["state"], order["outcome"]) == ("settled", "accepted"), moment
+        paid_utok = order["fee_utok"] + order["metered_utok"] + order["returned_utok"]
+        assert paid_utok == order["escrowed_utok"], moment
+        assert facts.lost.keys() == lost, moment
+        assert not facts.unfinished, moment
 
 
 def test_an_order_that_meets_a_defect_is_refunded_whole(
