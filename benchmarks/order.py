@@ -31,7 +31,8 @@ from devops_agent import (
     RepairSynthesizer,
     Submission,
 )
-from devops_agent.evaluation import SandboxEvaluator, dev_case, session_limits
+from devops_agent.evaluation import SandboxEvaluator, dev_case
+from devops_agent.sessions import session_limits
 from devops_agent.synthesis import SynthesisContext
 from gold import CaseOutcome, GoldDataset, Judge, load_dataset
 from ledger import BudgetAmounts

@@ -1,5 +1,6 @@
 """Finding a finalist: synthesizers search on the dev cases, in one metered sandbox session."""
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -12,8 +13,9 @@ from core.database import Database
 from core.events import EventLog
 from devops_agent import store
 from devops_agent.domain import FileRole, Order, OrderTerms, WorkKey
-from devops_agent.evaluation import SandboxEvaluator, dev_case, holdout_cases, session_limits
+from devops_agent.evaluation import VARIANT, SandboxEvaluator, dev_case, holdout_cases
 from devops_agent.metering import SEARCH_MIN_MS, Use
+from devops_agent.sessions import metered_session, session_limits
 from devops_agent.synthesis import (
     Progress,
     SynthesisContext,
@@ -22,8 +24,19 @@ from devops_agent.synthesis import (
 )
 from devops_agent.traces import error_metrics, parse_traces
 from devops_agent.work import Performed, UseMeter, largest_affordable
-from gold import GoldService
-from sandbox import Sandbox
+from gold import GoldDataset, GoldService
+from sandbox import Sandbox, SessionExpiredError
+
+DEV = "dev"
+
+PACE_CASES = 10
+"""So many of the largest dev cases tell how long the incumbent takes."""
+
+PACE_FACTOR = 10
+"""A variant may take this many times the incumbent's slowest case before it counts as looping."""
+
+CASE_WALL_MIN_S = 0.5
+"""Below that, a busy machine would be taken for a loop."""
 
 PROGRESS_INTERVAL_S = 0.5
 
@@ -69,23 +82,42 @@ class CandidateSearch:
         with self._database.reading() as session:
             order = store.get(session, key.order_id)
             dataset = self._gold.load(session, order.request.gold)
-            context = self._context(session, order, dataset.cases("dev"))
+            context = self._context(session, order, dataset.cases(DEV))
         synthesizer = self._synthesizers[order.request.synthesizer]
-        limits = session_limits(context.bundle, bound.sandbox_ms)
-        sandbox_session = self._sandbox.open(limits=limits, label=key.attempt_id)
-        try:
+        case_wall_s = self._case_wall_s(key, context.bundle, dataset, bound, meter)
+        session_ms = max(1, bound.sandbox_ms - meter.use.sandbox_ms)
+        limits = session_limits(context.bundle, session_ms, case_wall_s=case_wall_s)
+        with metered_session(
+            self._sandbox, limits, label=key.attempt_id, meter=meter
+        ) as sandbox_session:
             evaluator = SandboxEvaluator(
                 session=sandbox_session,
                 dataset=dataset,
-                cases=dataset.cases("dev"),
+                cases=dataset.cases(DEV),
                 runs_max=self._terms.synthesis_case_runs,
-                session_s=bound.sandbox_ms / 1000,
+                session_s=limits.session_s,
             )
             found = synthesizer.synthesize(context, evaluator, self._progress(order.id))
-        finally:
-            sandbox_session.close()
-            meter.add_sandbox(min(sandbox_session.usage().wall_ms, bound.sandbox_ms))
         return _performed(order.id, found)
+
+    def _case_wall_s(
+        self, key: WorkKey, bundle: Bundle, dataset: GoldDataset, bound: Use, meter: UseMeter
+    ) -> float:
+        """Return how long a case may take in the search: a variant that loops costs all of it."""
+        largest = sorted(dataset.cases(DEV), key=lambda case: len(json.dumps(case.input)))
+        limits = session_limits(bundle, bound.sandbox_ms // 2)
+        slowest_ms = 0
+        with metered_session(
+            self._sandbox, limits, label=f"{key.attempt_id}:pace", meter=meter
+        ) as session:
+            try:
+                session.load(VARIANT, bundle)
+                for case in largest[-PACE_CASES:]:
+                    run = session.run(VARIANT, case.id, case.input)
+                    slowest_ms = max(slowest_ms, run.wall_ms)
+            except SessionExpiredError:
+                return limits.case_wall_s
+        return max(CASE_WALL_MIN_S, PACE_FACTOR * slowest_ms / 1000)
 
     def _context(self, session: Session, order: Order, cases: Any) -> SynthesisContext:
         traces = parse_traces(store.find_file(session, order.id, FileRole.TRACES) or b"")

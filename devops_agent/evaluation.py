@@ -10,7 +10,7 @@ from aem.artifact import Bundle
 from devops_agent.synthesis.errors import BudgetExhaustedError
 from devops_agent.synthesis.port import CaseScore, DevCase, Evaluation
 from gold import CaseOutcome, CaseType, DatasetRef, GoldCase, GoldDataset, score_case
-from sandbox import CaseRun, SandboxLimits, SandboxSession, SessionExpiredError
+from sandbox import CaseRun, SandboxSession, SessionExpiredError
 
 HOLDOUT = "holdout"
 """The part of a dataset that only the judge sees."""
@@ -18,6 +18,8 @@ HOLDOUT = "holdout"
 HARD_TYPES = (CaseType.STRUCTURE, CaseType.INVARIANT, CaseType.ADVERSARIAL)
 """One failed case of these rejects a candidate, whatever it gains elsewhere."""
 
+
+VARIANT = "variant"
 
 PACE_RUNS = 100
 """From so many case runs on, the pace so far tells how many more the time allows."""
@@ -45,7 +47,7 @@ class SandboxEvaluator:
         self._runs = 0
         self._started_s = time.monotonic()
         self._session_s = session_s
-        self._loaded: str | None = None
+        self._loaded: Bundle | None = None
 
     @property
     def remaining_runs(self) -> int:
@@ -97,13 +99,10 @@ class SandboxEvaluator:
             raise BudgetExhaustedError("the sandbox's time for this order is used up") from error
 
     def _load(self, bundle: Bundle) -> str:
-        digest = bundle.digest
-        if digest != self._loaded:
-            if self._loaded is not None:
-                self._session.drop(self._loaded)
-            self._session.load(digest, bundle)
-            self._loaded = digest
-        return digest
+        if bundle != self._loaded:
+            self._session.load(VARIANT, bundle)  # replaces the variant before
+            self._loaded = bundle
+        return VARIANT
 
     def _score(self, case_id: str, run: CaseRun) -> CaseScore:
         outcome = CaseOutcome(case_id=case_id, status=run.status, output_text=run.output_text)
@@ -134,11 +133,6 @@ def dev_case(case: GoldCase) -> DevCase:
 def holdout_cases(dataset: DatasetRef) -> int:
     """Return how many cases of a dataset only the judge sees."""
     return sum(dataset.counts[HOLDOUT].values())
-
-
-def session_limits(bundle: Bundle, session_ms: int) -> SandboxLimits:
-    """Give an artifact the limits that its manifest asks for, and a session of `session_ms`."""
-    return SandboxLimits.for_artifact(bundle.manifest.limits, session_s=session_ms / 1000)
 
 
 def _parsed(text: bytes | None) -> Any:

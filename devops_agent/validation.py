@@ -5,6 +5,7 @@ outputs, the clocks and the verdict stay outside.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -14,14 +15,13 @@ from aem.artifact import Bundle
 from core.database import Database
 from devops_agent import store
 from devops_agent.domain import FileRole, Order, OrderTerms, WorkKey
-from devops_agent.evaluation import HOLDOUT, holdout_cases, session_limits
+from devops_agent.evaluation import HOLDOUT, VARIANT, holdout_cases
 from devops_agent.metering import Use
+from devops_agent.sessions import metered_session, session_limits
 from devops_agent.work import Performed, UseMeter, largest_affordable
 from gold import CaseOutcome, GoldCase, GoldReport, GoldService, Judge
 from registry import ChannelEmptyError, Registry
 from sandbox import Sandbox, SessionExpiredError
-
-VARIANT = "artifact"
 
 JUDGE_SEED = 0
 """Of the sampled permutations: the same judging gives the same p-value again."""
@@ -120,21 +120,19 @@ class Validation:
         session_ms: int,
         meter: UseMeter,
     ) -> Mapping[str, Sequence[CaseOutcome]]:
-        limits = session_limits(bundle, session_ms)
-        session = self._sandbox.open(limits=limits, label=label)
         outcomes: dict[str, Sequence[CaseOutcome]] = {}
-        try:
+        limits = session_limits(bundle, session_ms)
+        with (
+            metered_session(self._sandbox, limits, label=label, meter=meter) as session,
+            # The cases that it does not come to are missing, and a missing case is a failure.
+            suppress(SessionExpiredError),
+        ):
             session.load(VARIANT, bundle)
             for case in cases:
                 run = session.run(VARIANT, case.id, case.input)
                 outcomes[case.id] = [
                     CaseOutcome(case_id=case.id, status=run.status, output_text=run.output_text)
                 ]
-        except SessionExpiredError:
-            pass  # the cases that it did not come to are missing, and a missing case is a failure
-        finally:
-            session.close()
-            meter.add_sandbox(min(session.usage().wall_ms, session_ms))
         meter.add_judged(len(cases))
         return outcomes
 
