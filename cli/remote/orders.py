@@ -68,6 +68,7 @@ def submit(
     Exit code 4: the wallet, the maximum price or the escrow is too low. 1: rejected.
     """
     bundle = Bundle.from_folder(folder)
+    numbers = _metrics(metrics)
     with connect() as client:
         order = client.submit(
             bundle,
@@ -77,7 +78,7 @@ def submit(
             channel=channel,
             deployment="propose" if propose else "deploy",
             synthesizer="candidate" if candidate else "repair",
-            metrics=_metrics(metrics),
+            metrics=numbers,
             candidate=Bundle.from_folder(candidate) if candidate else None,
         )
         if not as_json:
