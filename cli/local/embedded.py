@@ -33,6 +33,7 @@ class EmbeddedService:
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._ready = threading.Event()
         self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
         self.url = ""
         self.operator_key = ""
         self.notices: list[str] = []
@@ -50,7 +51,8 @@ class EmbeddedService:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+        self._reader.start()
         if not self._ready.wait(START_TIMEOUT_S) or not self.url:
             self._end(self._process)
             raise click.ClickException("the service did not start:\n" + "".join(self._lines))
@@ -71,15 +73,16 @@ class EmbeddedService:
     def _read(self, process: subprocess.Popen[str]) -> None:
         if process.stdout is None:
             raise RuntimeError("the service's output is not piped")
-        for line in process.stdout:
-            self._lines.append(line)
-            if found := _KEY.match(line):
-                self.operator_key = found[1]
-            elif line.startswith("NOTICE"):
-                self.notices.append(line.strip())
-            elif found := _ADDRESS.search(line):
-                self.url = found[1]
-                self._ready.set()
+        with process.stdout as lines:
+            for line in lines:
+                self._lines.append(line)
+                if found := _KEY.match(line):
+                    self.operator_key = found[1]
+                elif line.startswith("NOTICE"):
+                    self.notices.append(line.strip())
+                elif found := _ADDRESS.search(line):
+                    self.url = found[1]
+                    self._ready.set()
         self._ready.set()
 
     def _end(self, process: subprocess.Popen[str]) -> None:
@@ -89,3 +92,5 @@ class EmbeddedService:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if self._reader is not None:
+            self._reader.join()
