@@ -6,6 +6,7 @@ so that money can differ by one thing alone: what was lost in the crash, which t
 """
 
 import re
+import signal
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.context import ForkServerContext
@@ -50,6 +51,7 @@ AT_ONCE = 2
 """Runs side by side: what CI has cores."""
 
 ONE_DAY_S = 86_400.0
+TAKEN_FOR_DEFECT = "met a defect of the service"
 SOAK_TIMEOUT_S = 7_200
 
 
@@ -58,7 +60,10 @@ def test_a_crash_at_a_boundary_changes_nothing(
     name: str, processes: ForkServerContext, copy_world: Copier
 ) -> None:
     crashes = Crashes(processes, copy_world, name)
-    crashes.check(boundaries(crashes.moments, OWN_STEPS[name]))
+    chosen = boundaries(crashes.moments, OWN_STEPS[name])
+    if name == "repaired":  # searches are slow: before a commit is as good as after the one before
+        chosen = [moment for moment in chosen if moment.kind != "commit"]
+    crashes.check(chosen)
 
 
 @pytest.mark.soak
@@ -147,7 +152,7 @@ class Crashes:
         moments: Sequence[Moment],
         *,
         end: Callable[..., None] = run_order,
-        code: int | None = None,
+        code: int = -signal.SIGKILL,
     ) -> None:
         """Let a process end at each moment; tell of all differences at once."""
 
@@ -159,12 +164,14 @@ class Crashes:
             found = [problem for told in pool.map(problems, moments) for problem in told]
         assert not "\n".join(found)
 
-    def _crash(self, moment: Moment, end: Callable[..., None], code: int | None) -> Iterable[str]:
+    def _crash(self, moment: Moment, end: Callable[..., None], code: int) -> Sequence[str]:
         world = self._copy_world()
         journal = world.folder / "ended.journal"
         ended = run_process(self._processes, end, world, self._purchase, journal, moment.number)
-        if not (ended.is_killed if code is None else ended.code == code):
+        if ended.code != code:
             return [f"the process ended with {ended.code}"]
+        if TAKEN_FOR_DEFECT in journal.with_suffix(".log").read_text() and code == 0:
+            return ["the stop was taken for a defect of the service"]
         lost = unfinished_attempts(world)
         self._finish(world, "resumed")
         return differences(read_facts(world), self.whole, lost=lost)
