@@ -39,7 +39,7 @@ def triggers(database: Database) -> dict[str, int]:
             " WHERE NOT tgisinternal GROUP BY 1"
         )
     with database.reading() as session:
-        return {table: count for table, count in session.execute(text(query))}
+        return dict(map(tuple, session.execute(text(query))))
 
 
 def test_the_migrated_schema_is_the_one_in_the_code(database: Database) -> None:
