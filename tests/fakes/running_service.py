@@ -173,7 +173,9 @@ def running(
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
-    if not ready.wait(START_TIMEOUT_S):
+    wait_until(lambda: ready.is_set() or not thread.is_alive(), timeout_s=START_TIMEOUT_S)
+    if not ready.is_set():
+        listener.close()
         raise AssertionError("the service did not start")
     service = RunningService(built, sandbox, f"http://127.0.0.1:{listener.getsockname()[1]}")
     try:

@@ -1,4 +1,7 @@
-"""One service for all tests of a module: on SQLite, and on both databases."""
+"""One service for all tests of a module: on SQLite, or on each database.
+
+A module takes one of the two: a process runs one service at a time.
+"""
 
 from collections.abc import Iterator
 
