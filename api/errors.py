@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
 from aem.artifact import ArtifactError
@@ -87,6 +88,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ArtifactError, _artifact_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(DataError, _unstorable)
     app.add_exception_handler(Exception, _defect)
 
 
@@ -127,6 +129,16 @@ def _http_error(_request: Request, error: Exception) -> JSONResponse:
     response = problem(error.status_code, reason, str(error.detail))
     response.headers.update(error.headers or {})
     return response
+
+
+def _unstorable(_request: Request, error: Exception) -> JSONResponse:
+    """Refuse what a database cannot hold: a NUL character, a number past 64 bits."""
+    _logger.info("a value that the database cannot hold was refused", exc_info=error)
+    return problem(
+        HTTPStatus.BAD_REQUEST,
+        "unstorable_value",
+        "the request holds a text with a NUL character, or a number past 64 bits",
+    )
 
 
 def _defect(_request: Request, error: Exception) -> JSONResponse:

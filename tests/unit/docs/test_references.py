@@ -38,7 +38,14 @@ ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
 ROOMS = (core, ledger, registry, gold, sandbox, market, devops_agent, api, aem)
 
-HTTP_REASONS = {"invalid_request", "internal", "body_too_large", "not_found", "method_not_allowed"}
+HTTP_REASONS = {
+    "invalid_request",
+    "internal",
+    "body_too_large",
+    "not_found",
+    "method_not_allowed",
+    "unstorable_value",
+}
 """Given by `api.errors` and `api.bodies` to what is no error of the house."""
 
 UNMARKED = "(empty)"
