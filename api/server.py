@@ -12,13 +12,19 @@ from pydantic import ValidationError
 from api.app import create_app
 from api.composition import Service, build_service
 from api.settings import Settings
-from core.errors import BadRequestError
+from core.errors import BadRequestError, InfrastructureError
 
 
 class SettingsError(BadRequestError):
     """An AEM_ variable has a value that cannot be."""
 
     reason = "bad_settings"
+
+
+class AddressTakenError(InfrastructureError):
+    """The service's address cannot be listened on."""
+
+    reason = "address_taken"
 
 
 GRACE_S = 3
@@ -29,15 +35,28 @@ def run_server(*, host: str | None, port: int | None, say: Callable[[str], None]
     """Serve until interrupted; port 0 takes a free one. Says the address once it listens."""
     _configure_logging()
     settings = _read_settings()
+    listener = _listen(host or settings.host, settings.port if port is None else port)
     service = build_service(settings)
     _introduce(service, say)
-    listener = socket.create_server(
-        (host or settings.host, settings.port if port is None else port)
-    )
     address, bound_port = listener.getsockname()[:2]
     app = create_app(service, started=lambda: say(f"AEM listens on http://{address}:{bound_port}"))
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE_S)
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the address before anything is made: a first start that fails here is none.
+
+    Raises:
+        AddressTakenError: another program listens there, or the address is not this machine's.
+    """
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        raise AddressTakenError(
+            f"{host}:{port} cannot be listened on ({error.strerror}): name another port with"
+            " --port or AEM_PORT, and the same in AEM_URL for the commands"
+        ) from error
 
 
 def run_worker(*, say: Callable[[str], None]) -> None:

@@ -1,6 +1,7 @@
 """What commands print: JSON for machines, tables for people, and exit codes for both."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
@@ -36,6 +37,10 @@ _EXIT_BY_STATUS = {
     422: ExitCode.BAD_INPUT,
 }
 
+_SHORT_DIGEST = len("sha256:") + 12
+_SHORT_INSTANT = len("2026-01-05T09:00:00")
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{6}Z")
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 
 
@@ -67,7 +72,10 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         justify: Any = "right" if column.startswith(">") else "left"
         table.add_column(column.removeprefix(">"), justify=justify, overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row))
+        table.add_row(*(_short(_cell(value)) for value in row))
+    if not rows:
+        click.echo(f"{title}: none yet")
+        return
     width = None if sys.stdout.isatty() else 200
     Console(width=width, soft_wrap=False, highlight=False).print(table)
 
@@ -133,6 +141,13 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)
+
+
+def _short(text: str) -> str:
+    """Cut digests and instants to what tells them apart; --json has them whole."""
+    if text.startswith("sha256:"):
+        return text[:_SHORT_DIGEST]
+    return f"{text[:_SHORT_INSTANT]}Z" if _INSTANT.fullmatch(text) else text
 
 
 def _decimal(amount: int, decimals: int) -> str:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -39,6 +39,19 @@ CASE_WALL_MIN_S = 0.5
 """Below that, a busy machine would be taken for a loop."""
 
 PROGRESS_INTERVAL_S = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """What a first look at the incumbent tells the search.
+
+    Attributes:
+        case_wall_s: how long a case may take: a variant that loops costs all of it.
+        load_error: why the incumbent cannot even be imported, where it cannot.
+    """
+
+    case_wall_s: float
+    load_error: str | None = None
 
 
 class CandidateSearch:
@@ -84,9 +97,9 @@ class CandidateSearch:
             dataset = self._gold.load(session, order.request.gold)
             context = self._context(session, order, dataset.cases(DEV))
         synthesizer = self._synthesizers[order.request.synthesizer]
-        case_wall_s = self._case_wall_s(key, context.bundle, dataset, bound, meter)
+        pace = self._pace(key, context.bundle, dataset, bound, meter)
         session_ms = max(1, bound.sandbox_ms - meter.use.sandbox_ms)
-        limits = session_limits(context.bundle, session_ms, case_wall_s=case_wall_s)
+        limits = session_limits(context.bundle, session_ms, case_wall_s=pace.case_wall_s)
         with metered_session(
             self._sandbox, limits, label=key.attempt_id, meter=meter
         ) as sandbox_session:
@@ -98,26 +111,29 @@ class CandidateSearch:
                 session_s=limits.session_s,
             )
             found = synthesizer.synthesize(context, evaluator, self._progress(order.id))
-        return _performed(order.id, found)
+        return _performed(order.id, found, pace)
 
-    def _case_wall_s(
+    def _pace(
         self, key: WorkKey, bundle: Bundle, dataset: GoldDataset, bound: Use, meter: UseMeter
-    ) -> float:
-        """Return how long a case may take in the search: a variant that loops costs all of it."""
-        largest = sorted(dataset.cases(DEV), key=lambda case: len(json.dumps(case.input)))
+    ) -> Pace:
+        """Run the incumbent on its largest dev cases."""
+        by_size = sorted(dataset.cases(DEV), key=lambda case: len(json.dumps(case.input)))
         limits = session_limits(bundle, bound.sandbox_ms // 2)
         slowest_ms = 0
         with metered_session(
             self._sandbox, limits, label=f"{key.attempt_id}:pace", meter=meter
         ) as session:
             try:
-                session.load(VARIANT, bundle)
-                for case in largest[-PACE_CASES:]:
+                loaded = session.load(VARIANT, bundle)
+                for case in by_size[-PACE_CASES:]:
                     run = session.run(VARIANT, case.id, case.input)
                     slowest_ms = max(slowest_ms, run.wall_ms)
             except SessionExpiredError:
-                return limits.case_wall_s
-        return max(CASE_WALL_MIN_S, PACE_FACTOR * slowest_ms / 1000)
+                return Pace(case_wall_s=limits.case_wall_s)
+        return Pace(
+            case_wall_s=max(CASE_WALL_MIN_S, PACE_FACTOR * slowest_ms / 1000),
+            load_error=loaded.error,
+        )
 
     def _context(self, session: Session, order: Order, cases: Any) -> SynthesisContext:
         traces = parse_traces(store.find_file(session, order.id, FileRole.TRACES) or b"")
@@ -149,11 +165,16 @@ class CandidateSearch:
         return tell
 
 
-def _performed(order_id: str, found: SynthesisResult) -> Performed:
+def _performed(order_id: str, found: SynthesisResult, pace: Pace) -> Performed:
     statistics = asdict(found.statistics)
     if not found.candidates:
         return Performed(
-            result={"candidates": 0, "reason": found.reason, "statistics": statistics}
+            result={
+                "candidates": 0,
+                "reason": found.reason,
+                "load_error": pace.load_error,
+                "statistics": statistics,
+            }
         )
     best = found.candidates[0]
     archive = best.bundle.to_archive()

@@ -16,7 +16,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,9 @@ QUEUE_POLL_S = 0.05
 HEARTBEAT_INTERVAL_S = 2.0
 DEAD_AFTER_S = 20.0
 """A worker that has not been heard of for ten heartbeats is taken for dead."""
+
+STOPPED = "stopped"
+"""Stands for the process of a worker that stopped in good order."""
 
 Json = Any
 """A JSON value: what the record of a step can hold."""
@@ -157,12 +160,11 @@ class DurableWork:
             self._client.destroy()
         DBOS.destroy(destroy_registry=True)
         with self._database.transaction() as session:
-            # The heartbeat goes stale at once, so that another worker takes what was under way.
-            stale = self._clock.now() - timedelta(seconds=2 * DEAD_AFTER_S)
+            # Another worker then takes what was under way at once.
             session.execute(
                 update(workers)
                 .where(workers.c.executor_id == self._executor_id)
-                .values(heartbeat_at=stale)
+                .values(process=STOPPED)
             )
 
     def enqueue(self, session: Session, *, workflow: str, key: str) -> None:
@@ -225,15 +227,19 @@ class DurableWork:
         """Hand the work of dead workers back to the queue; two reapers at once do no harm."""
         with self._database.reading() as session:
             rows = session.execute(select(workers)).all()
-        dead = [row.executor_id for row in rows if self._is_dead(row.process, row.heartbeat_at)]
-        for executor_id in dead:
-            _logger.warning("worker %s is dead; its orders go on here", executor_id)
+        for row in rows:
+            if row.process == STOPPED:
+                _logger.info("worker %s stopped; what it left goes on here", row.executor_id)
+            elif self._is_dead(row.process, row.heartbeat_at):
+                _logger.warning("worker %s died; what it left goes on here", row.executor_id)
+            else:
+                continue
             # The engine recovers only its own executor's work by itself (without its paid part).
-            DBOS._recover_pending_workflows([executor_id])  # noqa: SLF001 - wrapped once, here
+            DBOS._recover_pending_workflows([row.executor_id])  # noqa: SLF001 - wrapped once, here
             with self._database.transaction() as session:
-                session.execute(delete(workers).where(workers.c.executor_id == executor_id))
+                session.execute(delete(workers).where(workers.c.executor_id == row.executor_id))
 
-    def _is_dead(self, process: str, heartbeat_at: Any) -> bool:
+    def _is_dead(self, process: str, heartbeat_at: datetime) -> bool:
         age = self._clock.now() - heartbeat_at
         return age > timedelta(seconds=DEAD_AFTER_S) or _is_gone(json.loads(process))
 

@@ -169,7 +169,8 @@ class Orders:
         principal.require(Role.TEAM, Role.AGENT)
         if not principal.may_write(namespace):
             raise NotAllowedError(
-                f"{request.artifact} belongs to {namespace}; this key is {principal.namespace}'s"
+                f"{request.artifact} is in namespace {namespace!r}; this key belongs to namespace"
+                f" {principal.namespace!r}"
             )
 
     def _require_threshold(self, session: Session, principal: Principal) -> None:

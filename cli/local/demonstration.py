@@ -66,8 +66,8 @@ class Narrator:
                 f" {phase['mixed']} mixed"
                 for name, phase in (("swap", result["swap"]), ("rollback", result["rollback"]))
             ),
-            f"bad candidate       {rejection['reason']}",
-            f"  of which came back {tokens(rejection['refunded_utok'])} tokens",
+            f"bad candidate       rejected: {rejection['reason']}",
+            f"its escrow          {tokens(rejection['refunded_utok'])} tokens came back",
             f"ledger              audit verified: {result['audit_verified']}",
             f"took                {elapsed_s:.0f} s",
         ):
@@ -186,7 +186,8 @@ class Demonstration:
             "Traces show that it misses things. The offline synthesizer localizes faults on the"
             " dev cases and searches for edits; variants run in the sandbox; one finalist is"
             " judged on the holdout against the running version. Meanwhile the agent goes on"
-            " answering calls."
+            " answering calls. (Dev loss is how much of the dev cases is still wrong; it falls in"
+            " steps, when edits that help are put together.)"
         )
         order = self._order(agent, gold, traces=self._example.traces)
         _require_accepted(order)
@@ -275,6 +276,8 @@ class Demonstration:
 
     def _tell_event(self, kind: str, data: dict[str, Any], elapsed_s: float) -> None:
         detail = ""
+        if kind == "progress" and not data["runs"]:
+            return  # nothing is measured yet
         if kind == "progress":
             detail = f"{data['variants']} variants, dev loss {data['loss']:.2f}"
         self._tell.line(f"{elapsed_s:6.1f} s  {kind:<13} {detail}")

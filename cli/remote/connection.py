@@ -46,8 +46,7 @@ def remote(command: Command) -> Command:
         except ClientError as error:
             url = os.environ.get(URL_VARIABLE, DEFAULT_URL)
             fail(
-                f"{error.message}\nIs the service up at {url}? Start one with `aem serve`, or set"
-                " AEM_URL.",
+                f"{error.message} (AEM_URL: {url}; `aem serve` starts one here)",
                 ExitCode.UNAVAILABLE,
                 as_json=as_json,
                 reason=error.reason,

@@ -1,5 +1,6 @@
 """``aem wallet|ledger|budget|audit|prices``: where the money is, and the proof of it."""
 
+from fractions import Fraction
 from typing import Any
 
 import click
@@ -66,10 +67,10 @@ def list_accounts(limit: int, cursor: str | None, *, as_json: bool) -> None:
         print_json(found)
         return
     rows = [
-        (account["code"], _amount(account["balance"], account["currency"]), account["currency"])
+        (account["code"], _amount(account["balance"], account["currency"]))
         for account in found["items"]
     ]
-    print_table("Accounts", ("account", ">balance", "unit"), rows)
+    print_table("Accounts", ("account", ">balance"), rows)
     _print_cursor(found)
 
 
@@ -217,7 +218,7 @@ def prices(*, as_json: bool) -> None:
             name,
             f"{price['price_pusd'] / 1e12:.9f}",
             f"{price['base_price_pusd'] / 1e12:.9f}",
-            f"{price['active']} of {price['capacity']}",
+            f"{float(Fraction(price['active'])):.2f} of {price['capacity']}",
         )
         for name, price in vector["prices"].items()
     ]
@@ -261,16 +262,22 @@ def _print_budget(state: dict[str, Any], *, as_json: bool) -> None:
         return
     setting, decision, fiat = state["setting"], state["decision"], state["fiat"]
     amounts = setting or {}
+    opened_nusd = _balance(fiat) - fiat["debits_held"]
+    left_nusd = opened_nusd if decision else amounts.get("daily_limit_nusd")
     print_facts(
         {
             "budget": state["budget"]["path"],
             "day": f"{state['day']} ({state['budget']['time_zone']})",
             "limit": f"{usd(amounts.get('daily_limit_nusd'))} USD a day",
             "kappa": f"{tokens(amounts.get('utok_per_usd'))} tokens for a USD",
-            "issued today": f"{tokens(decision['issued_utok'])} tokens" if decision else "-",
+            "issued today": (
+                f"{tokens(decision['issued_utok'])} tokens"
+                if decision
+                else "at the first use today"
+            ),
             "treasury": f"{tokens(_balance(state['treasury']))} tokens",
             "reserve": f"{tokens(_balance(state['reserve']))} tokens",
-            "fiat left today": f"{usd(_balance(fiat) - fiat['debits_held'])} USD",
+            "fiat left today": f"{usd(left_nusd)} USD",
         }
     )
 
@@ -282,7 +289,8 @@ def _balance(account: dict[str, Any]) -> int:
 def _print_audit(report: dict[str, Any]) -> None:
     for name, finding in report["statements"].items():
         mark = "holds" if finding["holds"] else "DOES NOT HOLD"
-        click.echo(f"{name:<10} {mark}")
+        figures = ", ".join(f"{key} {value}" for key, value in finding["figures"].items())
+        click.echo(f"{name:<10} {mark}: {figures}")
         bad = finding.get("first_bad")
         if bad:
             click.echo(f"           first bad record: {bad['record']} {bad['id']}: {bad['why']}")

@@ -25,7 +25,7 @@ folder_type = click.Path(exists=True, file_okay=False, path_type=Path)
 file_type = click.Path(exists=True, dir_okay=False)
 
 STAGES = {
-    "escrowed": "the maximum price is set aside",
+    "escrowed": "the most that it may cost is set aside",
     "ingested": "artifact, metrics and traces are taken in",
     "synthesizing": "searching for a better version on the dev cases",
     "validating": "judging the finalist on cases that nobody but the judge sees",
@@ -153,7 +153,7 @@ def print_report(found: dict[str, Any]) -> None:
         rows.append(
             (
                 name,
-                "pass" if axis["passed"] else "FAIL",
+                _verdict(axis),
                 _share(old),
                 _share(new),
                 axis.get("threshold", ""),
@@ -163,6 +163,12 @@ def print_report(found: dict[str, Any]) -> None:
     verdict = "accepted" if found["accepted"] else f"rejected: {found['reason']}"
     columns = ("axis", "verdict", ">old", ">new", "needed", "waived because")
     print_table(verdict, columns, rows)
+
+
+def _verdict(axis: dict[str, Any]) -> str:
+    if axis.get("waived"):
+        return "waived"
+    return "pass" if axis["passed"] else "FAIL"
 
 
 def _share(share: dict[str, Any] | None) -> str:
@@ -211,6 +217,8 @@ def _follow(
 
 
 def _print_event(kind: str, data: dict[str, Any]) -> None:
+    if kind == "progress" and not data["runs"]:
+        return  # nothing is measured yet
     if kind == "progress":
         click.echo(
             f"  {data['stage']}: {data['variants']} variants, {data['runs']} runs,"
@@ -244,6 +252,7 @@ def _print_order(order: dict[str, Any]) -> None:
             "state": order["state"],
             "outcome": order["outcome"] or "still running",
             "reason": order["reason"] or "-",
+            **_cause(order),
             "escrowed": f"{tokens(order['escrowed_utok'])} tokens",
             "price": f"{tokens(order['price_utok'])} tokens",
             "refunded": f"{tokens(order['refunded_utok'])} tokens",
@@ -251,3 +260,11 @@ def _print_order(order: dict[str, Any]) -> None:
             "listed at": f"{tokens(order['listing_utok'])} tokens" if version else "-",
         }
     )
+
+
+def _cause(order: dict[str, Any]) -> dict[str, str]:
+    """Return why a search found nothing, where it said so."""
+    found = order["summary"].get("synthesis", {})
+    causes = (found.get("load_error"), found.get("reason"))
+    told = [str(cause).strip() for cause in causes if cause]
+    return {"because": "; ".join(told)} if told else {}
