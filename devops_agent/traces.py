@@ -13,6 +13,8 @@ MAX_TRACES_BYTES = 16 * 2**20
 """Sixteen megabytes: some ten thousand conversations."""
 MAX_TRACE_LINES = 20_000
 MAX_LINE_BYTES = 2**20
+MAX_NUMBER = 10**15
+"""Of a latency or a cost: sums of so many stay exact."""
 
 _REQUIRED = ("id", "at", "version", "input")
 _OPTIONAL = ("output", "error", "latency_ms", "cost_utok", "messages", "feedback")
@@ -104,7 +106,7 @@ def _parse_line(number: int, line: bytes) -> Trace:
         raise _refusal(number, f"lacks {', '.join(missing)}")
     unknown = sorted(set(value) - set(_REQUIRED) - set(_OPTIONAL))
     if unknown:
-        raise _refusal(number, f"has unknown keys {', '.join(unknown)}")
+        raise _refusal(number, f"has unknown keys {', '.join(map(ascii, unknown))}")
     if ("output" in value) == (value.get("error") is not None):
         raise _refusal(number, "needs either output or error")
     _check_types(number, value)
@@ -121,7 +123,7 @@ def _check_types(number: int, value: dict[str, Any]) -> None:
     for key in ("latency_ms", "cost_utok"):
         amount = value.get(key)
         if amount is not None and not _is_amount(amount):
-            raise _refusal(number, f"has a {key} that is no number of at least 0")
+            raise _refusal(number, f"has a {key} that is no number from 0 to {MAX_NUMBER}")
     feedback = value.get("feedback")
     if feedback is not None and not (isinstance(feedback, dict) and set(feedback) <= {*_FEEDBACK}):
         raise _refusal(number, f"has feedback with other keys than {', '.join(_FEEDBACK)}")
@@ -129,7 +131,7 @@ def _check_types(number: int, value: dict[str, Any]) -> None:
 
 def _is_amount(value: Any) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and value >= 0
+    return is_number and 0 <= value <= MAX_NUMBER  # NaN is in no range
 
 
 def _refusal(number: int, what: str) -> TraceFormatError:

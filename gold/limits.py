@@ -30,6 +30,9 @@ MAX_SCHEMA_LEVELS = 32
 
 MAX_RULES = 200
 MAX_EXPRESSION_CHARACTERS = 2_000
+MAX_STEPS = 1_000_000
+"""Steps of a rule's nested loops on one case, at most: well under a second of the judge's time."""
+
 MAX_COMPREHENSIONS = 4
 """Loops (``all``, ``exists``, ``map``...) in one CEL expression: nested ones multiply their time,
 and the lists that they run over come from the candidate."""

@@ -83,7 +83,7 @@ def _parse(data: bytes, notes: FindingLog) -> Mapping[str, Any] | None:
         return tomllib.loads(data.decode("utf-8"), parse_float=Decimal)
     except UnicodeDecodeError as error:
         notes.refuse(MANIFEST_PATH, None, "not_utf8", f"byte {error.start} is no UTF-8")
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         found = re.search(r"line (\d+)", str(error))
         line = int(found.group(1)) if found else None
         notes.refuse(MANIFEST_PATH, line, "toml_invalid", f"it is no TOML: {error}")

@@ -12,7 +12,7 @@ from typing import Any
 
 import cel
 
-from gold.limits import MAX_COMPREHENSIONS, MAX_EXPRESSION_CHARACTERS
+from gold.limits import MAX_COMPREHENSIONS, MAX_EXPRESSION_CHARACTERS, MAX_STEPS
 
 RULE_VARIABLES = frozenset({"input", "output", "expected"})
 REFUSAL_VARIABLES = frozenset({"input", "output"})
@@ -96,26 +96,57 @@ class Expression:
         called = frozenset(name for name in self._program.functions() if name.isidentifier())
         _refuse_unknown(called, _FUNCTIONS, "function")
         self.variables = names & variables
+        self._loops = len(loops)
 
-    def holds(self, context: "cel.Context") -> bool:
+    def holds(self, context: "RuleContext") -> bool:
         """Whether the expression is exactly true; an error, or another value, is not.
+
+        Nor is one whose loops would take more than `MAX_STEPS` steps on these values: the engine
+        cannot be stopped, and a candidate chooses how long its lists are.
 
         Args:
             context: of `make_context`, with at least this expression's variables.
         """
+        if context.widest**self._loops > MAX_STEPS:
+            return False
         try:
-            return self._program.execute(context) is True
+            return self._program.execute(context.values) is True
         except Exception:  # noqa: BLE001 - the engine raises a dozen kinds; all say that it is not true
             return False
 
 
-def make_context(expressions: Sequence[Expression], values: Mapping[str, Any]) -> "cel.Context":
+@dataclass(frozen=True, kw_only=True)
+class RuleContext:
+    """Values that expressions are evaluated on.
+
+    Attributes:
+        values: converted for the engine.
+        widest: size of the largest list or object in them.
+    """
+
+    values: "cel.Context"
+    widest: int
+
+
+def make_context(expressions: Sequence[Expression], values: Mapping[str, Any]) -> RuleContext:
     """Convert values for CEL, once for all the expressions and only those that they use.
 
     Converting a long conversation costs more than a hundred evaluations.
     """
     used = frozenset().union(*(expression.variables for expression in expressions))
-    return cel.Context(variables={name: values[name] for name in used})
+    chosen = {name: values[name] for name in used}
+    return RuleContext(values=cel.Context(variables=chosen), widest=_widest(chosen))
+
+
+def _widest(value: Any) -> int:
+    """Return the size of the largest list or object; without recursion, whatever the depth."""
+    widest, waiting = 0, [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict | list):
+            widest = max(widest, len(item))
+            waiting.extend(item.values() if isinstance(item, dict) else item)
+    return widest
 
 
 def _refuse_unknown(names: frozenset[str], known: frozenset[str], kind: str) -> None:

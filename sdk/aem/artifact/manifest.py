@@ -134,7 +134,7 @@ def _parse(files: Mapping[str, bytes]) -> dict[str, Any]:
         )
     try:
         return tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ManifestError(f"{MANIFEST_PATH} is not TOML: {error}", path=MANIFEST_PATH) from error
 
 
