@@ -1,5 +1,6 @@
 """Errors as problems (RFC 9457): the one map from the house's error kinds to HTTP statuses."""
 
+import json
 import logging
 from http import HTTPStatus
 from typing import Any
@@ -59,6 +60,16 @@ STATUS_BY_KIND: dict[type[AemError], HTTPStatus] = {
 _logger = logging.getLogger(__name__)
 
 
+class ProblemResponse(JSONResponse):
+    """JSON in ASCII: a problem may repeat what cannot be written as UTF-8, such as half a pair."""
+
+    media_type = PROBLEM_MEDIA_TYPE
+
+    def render(self, content: Any) -> bytes:
+        """Escape all that is not ASCII."""
+        return json.dumps(content).encode()
+
+
 def status_of(error_type: type[AemError]) -> HTTPStatus:
     """Return the status of an error by its kind; a kind of its own is a defect (tested)."""
     for kind, status in STATUS_BY_KIND.items():
@@ -79,7 +90,7 @@ def problem(status: int, reason: str, detail: str, /, **details: Any) -> JSONRes
         "detail": detail,
         "reason": reason,
     }
-    return JSONResponse(body, status_code=status, media_type=PROBLEM_MEDIA_TYPE)
+    return ProblemResponse(body, status_code=status)
 
 
 def install(app: FastAPI) -> None:
@@ -88,7 +99,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ArtifactError, _artifact_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(DataError, _unstorable)
+    for kind in (DataError, OverflowError, UnicodeEncodeError):
+        app.add_exception_handler(kind, _unstorable)
     app.add_exception_handler(Exception, _defect)
 
 
@@ -132,12 +144,13 @@ def _http_error(_request: Request, error: Exception) -> JSONResponse:
 
 
 def _unstorable(_request: Request, error: Exception) -> JSONResponse:
-    """Refuse what a database cannot hold: a NUL character, a number past 64 bits."""
+    """Refuse what a database cannot hold: half a Unicode pair, a NUL, a number past 64 bits."""
     _logger.info("a value that the database cannot hold was refused", exc_info=error)
     return problem(
         HTTPStatus.BAD_REQUEST,
         "unstorable_value",
-        "the request holds a text with a NUL character, or a number past 64 bits",
+        "the request holds a text that is no Unicode or has a NUL character, or a number past"
+        " 64 bits",
     )
 
 

@@ -162,6 +162,8 @@ def _check_names(role: Role, namespace: str, agent: str) -> None:
             )
     if role in (Role.TEAM, Role.AGENT) and not namespace:
         raise KeyRequestError(f"a key with role {role.value} needs a namespace")
+    if role in (Role.OPERATOR, Role.AUDITOR) and namespace:
+        raise KeyRequestError(f"a key with role {role.value} is the whole house's: no namespace")
     if (role is Role.AGENT) != bool(agent):
         raise KeyRequestError("an agent's name goes with role agent, and only with it")
 

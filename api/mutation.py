@@ -10,6 +10,9 @@ from api.auth import Caller, PartsOf
 from api.parts import Parts
 from core.principals import Principal
 
+FORM_TYPES = ("multipart/", "application/x-www-form-urlencoded")
+"""Bodies that the framework reads itself."""
+
 
 class Mutation:
     """One mutating request; `run` does its work once for its idempotency key."""
@@ -54,7 +57,7 @@ async def mutation_of(
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> Mutation:
     """Collect a mutation's identity; a form's parts are added by its route."""
-    is_form = request.headers.get("content-type", "").startswith("multipart/")
+    is_form = request.headers.get("content-type", "").startswith(FORM_TYPES)
     body = b"" if is_form else await request.body()
     place = f"{request.method} {request.url.path}\n".encode()
     return Mutation(parts=parts, principal=principal, key=idempotency_key, place=place, body=body)

@@ -1,6 +1,7 @@
 """Finding a finalist: synthesizers search on the dev cases, in one metered sandbox session."""
 
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -20,12 +21,15 @@ from devops_agent.synthesis import (
     Progress,
     SynthesisContext,
     SynthesisResult,
+    SynthesisStatistics,
     Synthesizer,
 )
 from devops_agent.traces import error_metrics, parse_traces
 from devops_agent.work import Performed, UseMeter, largest_affordable
 from gold import GoldDataset, GoldService
 from sandbox import Sandbox, SessionExpiredError
+
+_logger = logging.getLogger(__name__)
 
 DEV = "dev"
 
@@ -110,7 +114,7 @@ class CandidateSearch:
                 runs_max=self._terms.synthesis_case_runs,
                 session_s=limits.session_s,
             )
-            found = synthesizer.synthesize(context, evaluator, self._progress(order.id))
+            found = _searched(synthesizer, context, evaluator, self._progress(order.id))
         return _performed(order.id, found, pace)
 
     def _pace(
@@ -163,6 +167,24 @@ class CandidateSearch:
                 )
 
         return tell
+
+
+def _searched(
+    synthesizer: Synthesizer,
+    context: SynthesisContext,
+    evaluator: SandboxEvaluator,
+    tell: Callable[[Progress], None],
+) -> SynthesisResult:
+    """Search; a source that the synthesizer's own tools cannot take is the source's affair."""
+    try:
+        return synthesizer.synthesize(context, evaluator, tell)
+    except (ValueError, RecursionError, OverflowError) as error:
+        _logger.exception("the synthesizer %s could not take a source", synthesizer.name)
+        return SynthesisResult(
+            candidates=(),
+            statistics=SynthesisStatistics(),
+            reason=f"the synthesizer cannot take this source ({type(error).__name__})",
+        )
 
 
 def _performed(order_id: str, found: SynthesisResult, pace: Pace) -> Performed:

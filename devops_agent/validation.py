@@ -23,6 +23,9 @@ from gold import CaseOutcome, GoldCase, GoldReport, GoldService, Judge
 from registry import ChannelEmptyError, Registry
 from sandbox import Sandbox, SessionExpiredError
 
+ALREADY_CURRENT = "already_current"
+"""Reason of a rejection: the channel runs these very bytes."""
+
 JUDGE_SEED = 0
 """Of the sampled permutations: the same judging gives the same p-value again."""
 
@@ -72,6 +75,8 @@ class Validation:
             dataset = self._gold.load(session, order.request.gold)
             finalist = _bundle(session, order.id, FileRole.FINALIST)
             incumbent = self._incumbent(session, order)
+        if incumbent is not None and incumbent.digest == finalist.digest:
+            return _no_change(finalist)
         with self._database.transaction() as session:
             try_number = self._gold.record_try(session, digest=dataset.digest, order_id=order.id)
         cases = dataset.cases(HOLDOUT)
@@ -163,6 +168,17 @@ class Validation:
             "report": report.view("submitter"),
         }
         return Performed(result=result, keep=keep)
+
+
+def _no_change(finalist: Bundle) -> Performed:
+    """Reject what runs already, before anything is run or counted as a try."""
+    result = {
+        "accepted": False,
+        "reason": ALREADY_CURRENT,
+        "finalist": finalist.digest,
+        "incumbent": finalist.digest,
+    }
+    return Performed(result=result)
 
 
 def _bundle(session: Session, order_id: str, role: str) -> Bundle:

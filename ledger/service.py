@@ -30,6 +30,9 @@ from ledger.usage import UsageRecord
 PAGE_LIMIT_ROWS = 500
 """Most items in one answer: bounds its size and the time that it takes."""
 
+MAX_CURSOR_DIGITS = 18
+"""Of a log number: what a 64-bit column holds, whatever the digits."""
+
 EXPIRY_LIMIT_ROWS = 500
 """Holds expired in one transaction: bounds how long their accounts stay locked."""
 
@@ -204,10 +207,11 @@ class Ledger:
 
 
 def _number(cursor: str) -> int | None:
-    try:
-        return int(cursor) if cursor else None
-    except ValueError as error:
-        raise BatchError(f"{cursor[:60]!r} is no cursor of this list") from error
+    if not cursor:
+        return None
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= MAX_CURSOR_DIGITS):
+        raise BatchError(f"{cursor[:60]!r} is no cursor of this list")
+    return int(cursor)
 
 
 def _page(found: Sequence[tuple[Any, Any]], limit: int) -> Page[Any]:

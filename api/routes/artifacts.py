@@ -11,6 +11,7 @@ from api.mutation import MutationOf
 from api.parts import Parts
 from api.views import to_json
 from core.errors import NotAllowedError
+from core.money import MAX_AMOUNT
 from core.principals import Principal, Role
 from registry import ArtifactNotFoundError, ChannelState, Version, VersionNotFoundError
 
@@ -28,7 +29,7 @@ class PromoteBody(BaseModel):
 
     digest: str
     reason: str
-    expected_generation: int = Field(ge=0)
+    expected_generation: int = Field(ge=0, le=MAX_AMOUNT)
     expected_digest: str | None = None
 
 
@@ -39,7 +40,7 @@ class RollbackBody(BaseModel):
 
     reason: str
     digest: str | None = None
-    expected_generation: int | None = Field(default=None, ge=1)
+    expected_generation: int | None = Field(default=None, ge=1, le=MAX_AMOUNT)
 
 
 class AcknowledgementBody(BaseModel):
@@ -49,7 +50,7 @@ class AcknowledgementBody(BaseModel):
 
     agent: str = Field(max_length=200)
     digest: str
-    generation: int = Field(ge=1)
+    generation: int = Field(ge=1, le=MAX_AMOUNT)
     accepted: bool
     reason: str = ""
 
@@ -181,7 +182,11 @@ def promote(
     parts: PartsOf,
     mutation: MutationOf,
 ) -> dict[str, Any]:
-    """Point the channel to a version, if its head is still the expected one."""
+    """Point the channel to a version, if its head is still the expected one.
+
+    For operators and teams: an agent's own versions reach a channel through orders.
+    """
+    mutation.principal.require(Role.OPERATOR, Role.TEAM)
 
     def action(session: Session) -> dict[str, Any]:
         head = parts.registry.channels.move(
@@ -209,7 +214,8 @@ def rollback(
     parts: PartsOf,
     mutation: MutationOf,
 ) -> dict[str, Any]:
-    """Point the channel back, under a higher generation."""
+    """Point the channel back, under a higher generation; for operators and teams."""
+    mutation.principal.require(Role.OPERATOR, Role.TEAM)
 
     def action(session: Session) -> dict[str, Any]:
         head = parts.registry.channels.rollback(

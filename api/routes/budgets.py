@@ -28,8 +28,8 @@ class BudgetBody(BaseModel):
 
     parent: str | None = None
     time_zone: str | None = None
-    daily_limit_nusd: int | None = Field(default=None, ge=0, le=MAX_AMOUNT)
-    utok_per_usd: int | None = Field(default=None, gt=0, le=MAX_AMOUNT)
+    daily_limit_nusd: int | None = Field(default=None, ge=0, le=MAX_AMOUNT, strict=True)
+    utok_per_usd: int | None = Field(default=None, gt=0, le=MAX_AMOUNT, strict=True)
     reserve_share_ppm: int | None = Field(default=None, ge=0, le=1_000_000)
 
 
@@ -39,7 +39,7 @@ class AllocationBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     to: str = Field(max_length=200, examples=["wallet:acme.bot", "treasury:acme"])
-    amount_utok: int = Field(gt=0, le=MAX_AMOUNT)
+    amount_utok: int = Field(gt=0, le=MAX_AMOUNT, strict=True)
     reason: str = Field(min_length=1, max_length=500)
 
 

@@ -15,6 +15,7 @@ from api.parts import Parts
 from core.database import format_instant
 from core.errors import NotFoundError
 from core.events import POLL_INTERVAL_S, Event, EventLog
+from core.money import MAX_AMOUNT
 from core.principals import Principal
 
 router = APIRouter(prefix="/api/v1/events", tags=["events"])
@@ -39,8 +40,8 @@ def follow(
     caller: Caller,
     request: Request,
     topic: Annotated[str, Query(max_length=300)],
-    after: Annotated[int, Query(ge=0)] = 0,
-    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+    after: Annotated[int, Query(ge=0, le=MAX_AMOUNT)] = 0,
+    last_event_id: Annotated[int | None, Header(ge=0, le=MAX_AMOUNT)] = None,
 ) -> StreamingResponse:
     """Stream a topic's events after a number; a reconnecting client sends Last-Event-ID."""
     _require_topic(parts, caller, topic)

@@ -31,7 +31,7 @@ class OrderBody(BaseModel):
 
     artifact: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}$")
     gold: str = Field(max_length=200)
-    max_price_utok: int = Field(gt=0, le=MAX_AMOUNT)
+    max_price_utok: int = Field(gt=0, le=MAX_AMOUNT, strict=True)
     channel: str = Field(default="production", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     deployment: Deployment = Deployment.DEPLOY
     synthesizer: str = Field(default="repair", max_length=60)

@@ -84,11 +84,16 @@ RULES = [
     Rule(request=f"GET {CHANNEL}/history", allowed=HOUSE | ACME, refusal=404),
     Rule(request=f"GET {CHANNEL}/deployments", allowed=HOUSE | ACME, refusal=404),
     # What comes after the permission tells that it was given: the state forbids the move.
-    Rule(request=f"POST {CHANNEL}/promote", body=STALE, allowed={"operator"} | ACME, status=409),
+    Rule(
+        request=f"POST {CHANNEL}/promote",
+        body=STALE,
+        allowed={"operator", "team"},
+        status=409,
+    ),
     Rule(
         request=f"POST {CHANNEL}/rollback",
         body={"reason": "test"},
-        allowed={"operator"} | ACME,
+        allowed={"operator", "team"},
         status=409,
     ),
     Rule(request="GET /api/v1/orders", allowed=EVERYBODY),

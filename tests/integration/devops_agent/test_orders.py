@@ -106,6 +106,12 @@ def test_versions_enter_improve_and_are_kept_out(
     assert kinds(house, worse) == ["escrowed", "ingested", "validating", "rejected", "settled"]
     assert head(house)["generation"] == 2
 
+    same = house.order(GOOD, gold=gold, candidate=GOOD)
+    assert (same["outcome"], same["reason"]) == ("rejected", "already_current")
+    assert same["price_utok"] == 0
+    assert books.close(same)["treasury"] == 0
+    assert head(house)["generation"] == 2
+
     projection = house.parts.projection.repository(TEAM)
     assert {tag.name.rpartition("/")[2] for tag in git.Repo(projection).tags} == {"v1", "v2"}
 

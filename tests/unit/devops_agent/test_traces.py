@@ -55,6 +55,8 @@ def test_an_answer_of_null_is_an_answer() -> None:
         line(latency_ms=True),
         line(latency_ms=float("inf")),
         line(cost_utok="many"),
+        line(cost_utok=1e308),
+        line(latency_ms=10**310),
         line(feedback={"stars": 5}),
         line(feedback="good"),
         b'{"id": "' + b"x" * MAX_LINE_BYTES + b'"}',

@@ -83,3 +83,11 @@ def test_only_used_values_are_converted() -> None:
     expression = Expression("output == 1", variables=RULE_VARIABLES)
     context = make_context([expression], {"output": 1, "input": "\ud800", "expected": None})
     assert expression.holds(context)
+
+
+def test_loops_that_a_candidate_makes_long_are_not_run() -> None:
+    nested = "output.l.all(a, output.l.all(b, a + b >= 0))"
+    assert holds(nested, output={"l": [1] * 900})
+    assert not holds(nested, output={"l": [1] * 1_100})
+    assert not holds(nested, output={"l": [1] * 100_000})
+    assert holds("output.l.all(a, a >= 0)", output={"l": [1] * 100_000})
