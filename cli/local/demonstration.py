@@ -191,10 +191,16 @@ class Demonstration:
         )
         order = self._order(agent, gold, traces=self._example.traces)
         _require_accepted(order)
+        self._tell.say("What it changed:")
         for edit in order["summary"]["synthesis"]["edits"]:
-            self._tell.line(
-                f"{edit['path']}:{edit['line']}  {edit['before']}  ->  {edit['after']}"
-            )
+            before, after = edit["before"] or "(nothing)", edit["after"] or "(nothing)"
+            self._tell.line(f"{edit['path']}:{edit['line']}  {before}  ->  {after}")
+        self._show_report(agent.order_report(order["id"]))
+        self._tell.line(
+            f"price {tokens(order['price_utok'])} tokens: {tokens(order['metered_utok'])} metered"
+            f" and a fee of {tokens(order['fee_utok'])}; {tokens(order['refunded_utok'])} of the"
+            " escrow came back"
+        )
         digest = order["version"]["digest"]
         if not calls.wait_for(digest, calls=CALLS_EACH_SIDE, timeout_s=SWAP_TIMEOUT_S):
             self._tell.say("The agent did not take up the new version in time.")
