@@ -59,7 +59,7 @@ start_docker() {
         echo "NOTICE: no Docker engine here: its tests are skipped"
         return
     fi
-    dockerd > "$work/dockerd.log" 2>&1 &
+    dockerd --pidfile "$work/docker.pid" > "$work/dockerd.log" 2>&1 &
     docker_pid=$!
     for _ in $(seq 60); do
         if docker_answers; then return; fi
