@@ -1,4 +1,3 @@
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +15,7 @@ from sandbox import (
 )
 from sandbox.labels import own_identity
 from sandbox.profile import LABEL_OWNER
+from tests.conftest import missing
 from tests.fakes.sandbox import FakeSandbox
 
 MANIFEST = b"""\
@@ -37,13 +37,6 @@ def bundle(source: str, **files: bytes) -> Bundle:
     return Bundle(
         {"artifact.toml": MANIFEST, "any.json": b"{}", "program.py": source.encode(), **others}
     )
-
-
-def missing(what: str) -> None:
-    """Skip on a laptop, fail in CI."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{what}, and CI skips nothing")
-    pytest.skip(what)
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ from sandbox import (
 from sandbox.container import StatsMeter
 from sandbox.labels import owner_labels
 from sandbox.profile import LABEL_OWNER, container_settings
+from tests.conftest import missing
 from tests.fakes.clock import FakeClock
 from tests.integration.sandbox.conftest import LIMITS, bundle
 
@@ -99,7 +100,7 @@ def refused_connections() -> Iterator[None]:
 @pytest.fixture
 def engine(docker_sandbox: DockerSandbox, tmp_path: Path) -> Iterator[CuttableEngine]:
     if not Path(ENGINE).exists():
-        pytest.skip(f"no engine at {ENGINE}")
+        missing(f"no engine at {ENGINE}")
     engine = CuttableEngine(tmp_path)
     yield engine
     engine.cut()
