@@ -1,6 +1,7 @@
 """The artifact format: bundles of files, their manifest, archives and self-tests."""
 
 from aem.artifact.bundle import Bundle
+from aem.artifact.chat import ChatMessage, ChatModel, ChatReply, ChatRequest, Role
 from aem.artifact.errors import (
     ArtifactError,
     CollidingPathsError,
@@ -47,6 +48,10 @@ __all__ = [
     "ArtifactError",
     "ArtifactKind",
     "Bundle",
+    "ChatMessage",
+    "ChatModel",
+    "ChatReply",
+    "ChatRequest",
     "CollidingPathsError",
     "DecompressionBombError",
     "DuplicatePathError",
@@ -61,6 +66,7 @@ __all__ = [
     "NotAFolderError",
     "NotAnArchiveError",
     "PathTooLongError",
+    "Role",
     "SelfTestCase",
     "SelfTestError",
     "SpecialFileError",
