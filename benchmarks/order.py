@@ -33,7 +33,7 @@ from devops_agent import (
 )
 from devops_agent.evaluation import SandboxEvaluator, dev_case
 from devops_agent.sessions import session_limits
-from devops_agent.synthesis import SynthesisContext
+from devops_agent.synthesis import SynthesisContext, Tools
 from gold import CaseOutcome, GoldDataset, Judge, load_dataset
 from ledger import BudgetAmounts
 from sandbox import Sandbox, SandboxLimits, SandboxSession, select_sandbox
@@ -219,7 +219,8 @@ def bare_synthesis(sandbox: Sandbox, dataset: GoldDataset, faulty: Bundle) -> Bu
         context = SynthesisContext(
             bundle=faulty, dev_cases=[dev_case(case) for case in dataset.cases("dev")]
         )
-        found = RepairSynthesizer().synthesize(context, evaluator, lambda _progress: None)
+        tools = Tools(evaluator=evaluator, progress=lambda _progress: None)
+        found = RepairSynthesizer().synthesize(context, tools)
     finally:
         session.close()
     return found.candidates[0].bundle

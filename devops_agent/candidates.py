@@ -23,6 +23,7 @@ from devops_agent.synthesis import (
     SynthesisResult,
     SynthesisStatistics,
     Synthesizer,
+    Tools,
 )
 from devops_agent.traces import error_metrics, parse_traces
 from devops_agent.work import Performed, UseMeter, largest_affordable
@@ -114,7 +115,8 @@ class CandidateSearch:
                 runs_max=self._terms.synthesis_case_runs,
                 session_s=limits.session_s,
             )
-            found = _searched(synthesizer, context, evaluator, self._progress(order.id))
+            tools = Tools(evaluator=evaluator, progress=self._progress(order.id))
+            found = _searched(synthesizer, context, tools)
         return _performed(order.id, found, pace)
 
     def _pace(
@@ -172,12 +174,11 @@ class CandidateSearch:
 def _searched(
     synthesizer: Synthesizer,
     context: SynthesisContext,
-    evaluator: SandboxEvaluator,
-    tell: Callable[[Progress], None],
+    tools: Tools,
 ) -> SynthesisResult:
     """Search; a source that the synthesizer's own tools cannot take is the source's affair."""
     try:
-        return synthesizer.synthesize(context, evaluator, tell)
+        return synthesizer.synthesize(context, tools)
     except (ValueError, RecursionError, OverflowError) as error:
         _logger.exception("the synthesizer %s could not take a source", synthesizer.name)
         return SynthesisResult(

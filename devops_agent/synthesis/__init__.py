@@ -13,6 +13,7 @@ from devops_agent.synthesis.port import (
     SynthesisResult,
     SynthesisStatistics,
     Synthesizer,
+    Tools,
 )
 from devops_agent.synthesis.repair import RepairSynthesizer
 
@@ -30,5 +31,6 @@ __all__ = [
     "SynthesisResult",
     "SynthesisStatistics",
     "Synthesizer",
+    "Tools",
     "UnsupportedKindError",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from aem.artifact import Bundle
+from aem.artifact import Bundle, ChatModel
 from devops_agent.traces import Trace
 
 Json = Any
@@ -45,6 +45,7 @@ class SynthesisContext:
         traces: recorded calls of the incumbent.
         metrics: error metrics by name, computed from the traces or named by the submitter.
         seed: the same context and seed give the same result on any machine.
+        model: the catalogue's name of the model that the buyer chose, "" for none.
     """
 
     bundle: Bundle
@@ -52,6 +53,7 @@ class SynthesisContext:
     traces: Sequence[Trace] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
+    model: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +138,22 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What a synthesizer works with; whatever it uses is metered on the order.
+
+    Attributes:
+        evaluator: runs variants on dev cases.
+        progress: tells those who watch.
+        models: performs chat calls, each within holds on the order's escrow; None where the
+            service knows no model.
+    """
+
+    evaluator: DevEvaluator
+    progress: Callable[[Progress], None]
+    models: ChatModel | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class EditRecord:
     """One change of a candidate, as its reader sees it."""
 
@@ -208,15 +226,11 @@ class Synthesizer(Protocol):
         """The name by which orders choose the synthesizer."""
         ...
 
-    def synthesize(
-        self,
-        context: SynthesisContext,
-        evaluator: DevEvaluator,
-        progress: Callable[[Progress], None],
-    ) -> SynthesisResult:
+    def synthesize(self, context: SynthesisContext, tools: Tools) -> SynthesisResult:
         """Search for better variants until there is nothing left to gain or to spend.
 
         Raises:
             UnsupportedKindError: the artifact's kind is not the synthesizer's.
+            InfrastructureError: a model's provider failed; the artifact is not to blame.
         """
         ...

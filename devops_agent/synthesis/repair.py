@@ -1,17 +1,16 @@
 """The `repair` synthesizer: offline, by fault localization, edits and bounded search."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from aem.artifact import ArtifactKind
 from devops_agent.synthesis.errors import BudgetExhaustedError, UnsupportedKindError
 from devops_agent.synthesis.influence import Influence, measure_influence
 from devops_agent.synthesis.localization import Coverage, Localization, localize
 from devops_agent.synthesis.port import (
-    DevEvaluator,
-    Progress,
     SynthesisContext,
     SynthesisResult,
     SynthesisStatistics,
+    Tools,
 )
 from devops_agent.synthesis.probes import (
     INFLUENCE_CASES,
@@ -50,12 +49,7 @@ class RepairSynthesizer:
 
     name = "repair"
 
-    def synthesize(
-        self,
-        context: SynthesisContext,
-        evaluator: DevEvaluator,
-        progress: Callable[[Progress], None],
-    ) -> SynthesisResult:
+    def synthesize(self, context: SynthesisContext, tools: Tools) -> SynthesisResult:
         """Search for better variants within the evaluator's run budget.
 
         Deterministic: the same context, seed, scores and budget give the same result.
@@ -70,7 +64,7 @@ class RepairSynthesizer:
                 " synthesizer",
                 kind=kind.value,
             )
-        return _Repair(Workbench(context, evaluator, progress)).run()
+        return _Repair(Workbench(context, tools.evaluator, tools.progress)).run()
 
 
 def _times(state: State, symptoms: Mapping[str, Mapping[str, int]]) -> int:

@@ -14,6 +14,7 @@ from devops_agent.synthesis import (
     RepairSynthesizer,
     SynthesisContext,
     SynthesisResult,
+    Tools,
     UnsupportedKindError,
 )
 from devops_agent.synthesis.selection import Selection
@@ -50,11 +51,15 @@ def make_cases(program: FaultyProgram, count: int = 60) -> list[DevCase]:
     ]
 
 
+def tools(evaluator: FakeEvaluator) -> Tools:
+    return Tools(evaluator=evaluator, progress=lambda _progress: None)
+
+
 def synthesize(
     source: str, cases: list[DevCase], evaluator: FakeEvaluator, seed: int = 0
 ) -> SynthesisResult:
     context = SynthesisContext(bundle=python_bundle(source), dev_cases=cases, seed=seed)
-    return RepairSynthesizer().synthesize(context, evaluator, lambda progress: None)
+    return RepairSynthesizer().synthesize(context, tools(evaluator))
 
 
 def passes(candidate: Candidate, cases: list[DevCase]) -> bool:
@@ -204,7 +209,7 @@ def test_prompts_are_refused() -> None:
     bundle = python_bundle("x = 1\n").replace({"artifact.toml": manifest.encode()})
     context = SynthesisContext(bundle=bundle, dev_cases=[])
     with pytest.raises(UnsupportedKindError) as caught:
-        RepairSynthesizer().synthesize(context, FakeEvaluator([], exact), lambda progress: None)
+        RepairSynthesizer().synthesize(context, tools(FakeEvaluator([], exact)))
     assert caught.value.reason == "unsupported_artifact_kind"
 
 
@@ -213,7 +218,8 @@ def test_progress_is_told() -> None:
     cases = make_cases(program)
     told: list[Progress] = []
     context = SynthesisContext(bundle=python_bundle(program.broken(0)), dev_cases=cases)
-    RepairSynthesizer().synthesize(context, FakeEvaluator(cases, exact, runs=2_000), told.append)
+    evaluator = FakeEvaluator(cases, exact, runs=2_000)
+    RepairSynthesizer().synthesize(context, Tools(evaluator=evaluator, progress=told.append))
     stages = [progress.stage for progress in told]
     assert stages[0] == "baseline"
     assert stages[-1] == "selecting"
