@@ -67,6 +67,7 @@ class OrderRequest:
         deployment: whether a version that passes is promoted.
         synthesizer: name of a registered synthesizer, or ``candidate`` for one made elsewhere.
         metrics: named numbers that the buyer adds to those computed from the traces.
+        model: the catalogue's name of the model that the synthesizer asks, "" for the house's.
     """
 
     artifact: str
@@ -76,6 +77,7 @@ class OrderRequest:
     deployment: Deployment
     synthesizer: str
     metrics: dict[str, float] = field(default_factory=dict)
+    model: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
