@@ -4,21 +4,41 @@ AemError
 |-- BadRequestError
 |   |-- BadMarketSettingsError     a price table or setting that no market can run on
 |   |   `-- UnstableSettingsError  prices would oscillate within the operator's bounds
-|   `-- BadQuantityError           a quantity, time to live or fee outside its limits
+|   |-- BadQuantityError           a quantity, time to live or fee outside its limits
+|   |-- BadCatalogueError          the file of language models is wrong
+|   `-- UncappedReplyError         a call of a model has no finite price
 |-- NotFoundError
 |   |-- UnknownResourceError       no such resource in the price table
 |   |-- TickNotFoundError          no tick has this number
 |   |-- QuoteNotFoundError         no quote has this identifier
-|   `-- LeaseNotFoundError         no lease has this identifier
+|   |-- LeaseNotFoundError         no lease has this identifier
+|   `-- ModelNotFoundError         the catalogue has no such model
 |-- ConflictError
 |   |-- QuoteExpiredError          the quote's tick is over: ask for a new one
 |   |-- LeaseHeldError             the holder has this resource in another quantity
 |   `-- LeaseOverError             the lease was released or ran out
-`-- PaymentRequiredError
-    `-- MaxPriceBelowQuoteError    the buyer's limit is below the least that it will cost
+|-- PaymentRequiredError
+|   `-- MaxPriceBelowQuoteError    the buyer's limit is below the least that it will cost
+`-- InfrastructureError
+    `-- UpstreamError              a model's provider failed
+        |-- UpstreamRefusedError   it answered with an error: nothing was billed
+        |-- UpstreamUnreachableError  it was never reached: nothing was billed
+        `-- UpstreamUnknownError   what it did is unknown: it may bill the call in full
+            |-- UpstreamTimeoutError       no whole reply in time
+            |-- UpstreamDisconnectedError  the connection broke
+            |-- UpstreamReplyTooLargeError more bytes than any reply has
+            `-- UpstreamReplyMalformedError  the reply is no chat completion
 """
 
-from core.errors import BadRequestError, ConflictError, NotFoundError, PaymentRequiredError
+from typing import Any
+
+from core.errors import (
+    BadRequestError,
+    ConflictError,
+    InfrastructureError,
+    NotFoundError,
+    PaymentRequiredError,
+)
 
 
 class BadMarketSettingsError(BadRequestError):
@@ -88,3 +108,82 @@ class MaxPriceBelowQuoteError(PaymentRequiredError):
     """The buyer's limit is below the quoted minimum."""
 
     reason = "max_price_below_quote"
+
+
+class BadCatalogueError(BadRequestError):
+    """The file of language models cannot be read, or an entry of it is wrong."""
+
+    reason = "bad_catalogue"
+
+
+class UncappedReplyError(BadRequestError):
+    """A call whose reply has no cap has no finite price: no hold could cover it."""
+
+    reason = "uncapped_reply"
+
+
+class ModelNotFoundError(NotFoundError):
+    """The catalogue has no model of this name."""
+
+    reason = "model_not_found"
+
+
+class UpstreamError(InfrastructureError):
+    """A model's provider failed; it says nothing about the artifact."""
+
+    reason = "model_failed"
+
+
+class UpstreamRefusedError(UpstreamError):
+    """The provider answered with an HTTP error, whole: there is no completion, and no bill.
+
+    Attributes:
+        may_retry: whether the same call may succeed later.
+        retry_after_s: when, if the provider said so.
+    """
+
+    reason = "model_refused"
+
+    def __init__(
+        self, message: str, *, may_retry: bool, retry_after_s: float | None, **details: Any
+    ) -> None:
+        """Keep what the provider said of a retry."""
+        super().__init__(message, **details)
+        self.may_retry = may_retry
+        self.retry_after_s = retry_after_s
+
+
+class UpstreamUnreachableError(UpstreamError):
+    """No connection came about: the provider never saw the call."""
+
+    reason = "model_unreachable"
+
+
+class UpstreamUnknownError(UpstreamError):
+    """Nobody knows whether the provider did the work, and so whether it bills it."""
+
+    reason = "model_outcome_unknown"
+
+
+class UpstreamTimeoutError(UpstreamUnknownError):
+    """There was no whole reply in time."""
+
+    reason = "model_timeout"
+
+
+class UpstreamDisconnectedError(UpstreamUnknownError):
+    """The connection broke before the reply was whole."""
+
+    reason = "model_disconnected"
+
+
+class UpstreamReplyTooLargeError(UpstreamUnknownError):
+    """The provider sent more bytes than any reply has."""
+
+    reason = "model_reply_too_large"
+
+
+class UpstreamReplyMalformedError(UpstreamUnknownError):
+    """The provider answered with something that is no chat completion."""
+
+    reason = "model_reply_malformed"
