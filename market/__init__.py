@@ -1,5 +1,6 @@
-"""The market: prices that follow congestion, leases that make it, quotes, charges and listings."""
+"""The market: prices that follow congestion, leases, quotes, listings; models and their calls."""
 
+from market.catalogue import Catalogue, Model
 from market.domain import (
     MILLIUNITS_PER_UNIT,
     Charge,
@@ -15,23 +16,31 @@ from market.domain import (
     Resource,
 )
 from market.errors import (
+    BadCatalogueError,
     BadMarketSettingsError,
     BadQuantityError,
     LeaseHeldError,
     LeaseNotFoundError,
     LeaseOverError,
     MaxPriceBelowQuoteError,
+    ModelNotFoundError,
     QuoteExpiredError,
     QuoteNotFoundError,
     TickNotFoundError,
+    UncappedReplyError,
     UnknownResourceError,
     UnstableSettingsError,
+    UpstreamError,
+    UpstreamRefusedError,
+    UpstreamUnknownError,
+    UpstreamUnreachableError,
 )
 from market.pricing import charge
 from market.service import LEASE_TTL_MAX_S, PRICES_TOPIC, TICK_KIND, Market
 from market.settings import JUDGED_CASE, SANDBOX_SECOND, ListingSettings, MarketSettings
 from market.stability import DemandBounds, StabilityVerdict, judge_stability
 from market.ticker import Ticker
+from market.upstream import Upstream, UpstreamReply
 
 __all__ = [
     "JUDGED_CASE",
@@ -40,8 +49,10 @@ __all__ = [
     "PRICES_TOPIC",
     "SANDBOX_SECOND",
     "TICK_KIND",
+    "BadCatalogueError",
     "BadMarketSettingsError",
     "BadQuantityError",
+    "Catalogue",
     "Charge",
     "DemandBounds",
     "Lease",
@@ -53,6 +64,8 @@ __all__ = [
     "Market",
     "MarketSettings",
     "MaxPriceBelowQuoteError",
+    "Model",
+    "ModelNotFoundError",
     "Price",
     "PriceRules",
     "PriceTable",
@@ -66,8 +79,15 @@ __all__ = [
     "StabilityVerdict",
     "TickNotFoundError",
     "Ticker",
+    "UncappedReplyError",
     "UnknownResourceError",
     "UnstableSettingsError",
+    "Upstream",
+    "UpstreamError",
+    "UpstreamRefusedError",
+    "UpstreamReply",
+    "UpstreamUnknownError",
+    "UpstreamUnreachableError",
     "charge",
     "judge_stability",
 ]

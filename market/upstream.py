@@ -1,0 +1,266 @@
+"""Calls of language models, at their providers: one request, one reply, no retry.
+
+The openai client speaks with any compatible endpoint. What it lacks is added at its transport: a
+deadline for the whole exchange and a cap on its bytes, since an endless body keeps every time-out
+that is counted from the last byte from ever ending.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import httpx2
+import openai
+from openai.types.chat import ChatCompletion
+
+from aem.artifact import ChatReply, ChatRequest
+from market.catalogue import TOKENS_MAX, Model
+from market.errors import (
+    UpstreamDisconnectedError,
+    UpstreamError,
+    UpstreamRefusedError,
+    UpstreamReplyMalformedError,
+    UpstreamReplyTooLargeError,
+    UpstreamTimeoutError,
+    UpstreamUnreachableError,
+)
+
+REPLY_MAX_BYTES = 8 * 1024**2
+"""More than any capped reply takes, escaped and wrapped."""
+
+RETRY_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+
+MESSAGE_MAX_CHARACTERS = 300
+"""Of a provider's error message, in ours."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpstreamReply:
+    """A reply, and what it used.
+
+    Attributes:
+        reply: what the model answered.
+        input_tokens: of the request, as the provider counts them.
+        output_tokens: of the reply, hidden reasoning included.
+        is_bound: whether the provider did not say, so that the call's bound stands for it.
+        latency_ms: from sending to the last byte.
+    """
+
+    reply: ChatReply
+    input_tokens: int
+    output_tokens: int
+    is_bound: bool
+    latency_ms: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values for the record of a call."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "UpstreamReply":
+        """Read what `to_json` made."""
+        return cls(**(value | {"reply": ChatReply(**value["reply"])}))
+
+
+class Upstream:
+    """Performs calls; for any number of threads."""
+
+    def __init__(self) -> None:
+        """Keep one client a model, made when it is first called."""
+        self._clients: dict[Model, openai.OpenAI] = {}
+        self._making = threading.Lock()
+
+    def complete(self, model: Model, request: ChatRequest, *, timeout_s: float) -> UpstreamReply:
+        """Ask a model, once, and wait at most `timeout_s` for the whole reply.
+
+        Raises:
+            UncappedReplyError: the request caps the reply at nothing.
+            UpstreamRefusedError, UpstreamUnreachableError: nothing was billed.
+            UpstreamUnknownError: the call may be billed in full.
+        """
+        body = _body(model, request)
+        started_s = time.monotonic()
+        client = self._client(model).with_options(timeout=timeout_s)
+        try:
+            answer = client.chat.completions.create(**body)
+        except openai.OpenAIError as error:
+            raise _translated(model, error) from error
+        except httpx2.HTTPError as error:
+            raise _broken(model, error) from error
+        except (ValueError, RecursionError, TypeError) as error:
+            raise _malformed(model, type(error).__name__) from error
+        latency_ms = int((time.monotonic() - started_s) * 1000)
+        return _read(model, request, answer, latency_ms)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for client in self._clients.values():
+            client.close()
+
+    def _client(self, model: Model) -> openai.OpenAI:
+        with self._making:
+            if model not in self._clients:
+                self._clients[model] = openai.OpenAI(
+                    base_url=model.base_url,
+                    api_key=model.api_key or "none",
+                    max_retries=0,  # each retry is an attempt of its own, with its own holds
+                    http_client=httpx2.Client(transport=_BoundedTransport(), trust_env=False),
+                )
+            return self._clients[model]
+
+
+class _BoundedTransport(httpx2.BaseTransport):
+    """Ends an exchange at its deadline and at its cap of bytes, however it dribbles."""
+
+    def __init__(self) -> None:
+        self._inner = httpx2.HTTPTransport()
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        timeout_s = request.extensions["timeout"]["read"]
+        deadline_s = time.monotonic() + timeout_s
+        response = self._inner.handle_request(request)
+        return httpx2.Response(
+            status_code=response.status_code,
+            headers=response.headers,
+            stream=_BoundedStream(response, deadline_s),
+            extensions=response.extensions,
+        )
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class _TooLargeError(httpx2.HTTPError):
+    """The body passed its cap."""
+
+
+class _BoundedStream(httpx2.SyncByteStream):
+    def __init__(self, response: httpx2.Response, deadline_s: float) -> None:
+        self._response = response
+        self._deadline_s = deadline_s
+
+    def __iter__(self) -> Iterator[bytes]:
+        size = 0
+        for chunk in self._response.iter_raw():
+            size += len(chunk)
+            if size > REPLY_MAX_BYTES:
+                raise _TooLargeError("the body is longer than any reply")
+            if time.monotonic() > self._deadline_s:
+                raise httpx2.ReadTimeout("the body did not end in time")
+            yield chunk
+
+    def close(self) -> None:
+        self._response.close()
+
+
+def _body(model: Model, request: ChatRequest) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "model": model.upstream_name,
+        "messages": [message.to_json() for message in request.messages],
+        "temperature": request.temperature,
+        "n": 1,
+        "stream": False,
+        model.cap_parameter: model.reply_cap_tokens(request),
+    }
+    if request.seed is not None:
+        body["seed"] = request.seed
+    if request.stop:
+        body["stop"] = list(request.stop)
+    if request.reply_schema is not None and model.has_reply_schemas:
+        schema = {"name": "reply", "schema": dict(request.reply_schema), "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return body
+
+
+def _translated(model: Model, error: openai.OpenAIError) -> UpstreamError:
+    match error:
+        case openai.APITimeoutError():
+            return _broken(model, error.__cause__)
+        case openai.APIConnectionError():
+            return _broken(model, error.__cause__)
+        case openai.APIStatusError():
+            return _refused(model, error)
+        case _:  # what cannot be read as the API's reply
+            return _malformed(model, type(error).__name__)
+
+
+def _broken(model: Model, error: BaseException | None) -> UpstreamError:
+    """Name how a connection failed; before it came about nothing was sent."""
+    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout):
+        return UpstreamUnreachableError(
+            f"{model.name} at {model.base_url} cannot be reached: start it, or correct base_url",
+            model=model.name,
+        )
+    kinds: tuple[tuple[type[BaseException], Callable[..., UpstreamError], str], ...] = (
+        (_TooLargeError, UpstreamReplyTooLargeError, "sent more bytes than any reply has"),
+        (httpx2.TimeoutException, UpstreamTimeoutError, "gave no whole reply in time"),
+    )
+    for kind, made, what in kinds:
+        if isinstance(error, kind):
+            return made(f"{model.name} {what}", model=model.name)
+    return UpstreamDisconnectedError(
+        f"the connection to {model.name} broke before its reply was whole", model=model.name
+    )
+
+
+def _refused(model: Model, error: openai.APIStatusError) -> UpstreamRefusedError:
+    said = str(error.message)[:MESSAGE_MAX_CHARACTERS]
+    return UpstreamRefusedError(
+        f"{model.name} refused the call with status {error.status_code}: {said}",
+        may_retry=error.status_code in RETRY_STATUSES,
+        retry_after_s=_retry_after_s(error.response),
+        model=model.name,
+        status=error.status_code,
+    )
+
+
+def _retry_after_s(response: httpx2.Response) -> float | None:
+    try:
+        return max(0.0, float(response.headers["retry-after"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def _malformed(model: Model, what: str) -> UpstreamReplyMalformedError:
+    return UpstreamReplyMalformedError(
+        f"{model.name} answered with something that is no chat completion ({what})",
+        model=model.name,
+    )
+
+
+def _read(
+    model: Model, request: ChatRequest, answer: ChatCompletion, latency_ms: int
+) -> UpstreamReply:
+    """Take text and usage; the client does not check types, so nothing is taken on trust."""
+    try:
+        choice = answer.choices[0]
+        text = choice.message.content or ""
+        finish_reason = str(choice.finish_reason)
+    except (AttributeError, IndexError, TypeError) as error:
+        raise _malformed(model, "no choices") from error
+    if not isinstance(text, str):
+        raise _malformed(model, "no text")
+    input_tokens = _reported(answer, "prompt_tokens")
+    output_tokens = _reported(answer, "completion_tokens", least=1 if text else 0)
+    is_bound = input_tokens is None or output_tokens is None
+    if input_tokens is None:
+        input_tokens = model.input_bound_tokens(request)
+    if output_tokens is None:
+        output_tokens = model.reply_cap_tokens(request)
+    return UpstreamReply(
+        reply=ChatReply(text=text, finish_reason=finish_reason),
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        is_bound=is_bound,
+        latency_ms=latency_ms,
+    )
+
+
+def _reported(answer: ChatCompletion, name: str, *, least: int = 1) -> int | None:
+    """Return a token count of the provider's, or None where it is missing or cannot be true."""
+    value = getattr(answer.usage, name, None)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if least <= value <= TOKENS_MAX else None
