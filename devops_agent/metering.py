@@ -5,17 +5,18 @@ Every transaction here calls the market before the ledger, as the market asks.
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy.orm import Session
 
 from core.clock import Clock
 from core.money import PUSD_PER_NUSD, ExchangeRate, ceil_div
 from devops_agent import store
-from devops_agent.domain import Order, OrderTerms, WorkKey
+from devops_agent.domain import Order, OrderTerms
 from ledger import (
     ESCROW,
     WALLET,
+    Attempt,
     AttemptRequest,
     Batch,
     Budgets,
@@ -24,7 +25,16 @@ from ledger import (
     Move,
     UsageLine,
 )
-from market import JUDGED_CASE, SANDBOX_SECOND, Market, PriceVector, Quote, QuoteLine
+from market import (
+    JUDGED_CASE,
+    SANDBOX_SECOND,
+    Market,
+    PriceVector,
+    Quote,
+    QuoteLine,
+    input_resource,
+    output_resource,
+)
 
 MS_PER_S = 1000
 _logger = logging.getLogger(__name__)
@@ -41,14 +51,47 @@ LEASE_MARGIN_S = 60
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """What a piece of work uses: milliseconds of one sandbox, and cases judged."""
+    """What a piece of work uses: milliseconds of one sandbox, cases judged, tokens of a model."""
 
     sandbox_ms: int = 0
     judged_cases: int = 0
+    model: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
 
     def to_json(self) -> dict[str, int]:
         """Write for the record."""
         return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engagement:
+    """What an attempt occupies from its admission to its end.
+
+    Attributes:
+        attempt_id: identifier in the ledger and in the record of work.
+        provider: who bills for it.
+        resource: what it uses in the main, and leases.
+        quantity: whole units of the resource that are active at once.
+        ttl_s: when the lease ends by itself.
+    """
+
+    attempt_id: str
+    provider: str
+    resource: str
+    quantity: int
+    ttl_s: int
+
+    @classmethod
+    def of_sandbox(cls, attempt_id: str, bound: Use) -> "Engagement":
+        """Occupy one sandbox of the house's own for a piece of work."""
+        return cls(
+            attempt_id=attempt_id,
+            provider=PROVIDER,
+            resource=SANDBOX_SECOND,
+            quantity=1,
+            ttl_s=bound.sandbox_ms // MS_PER_S + LEASE_MARGIN_S,
+        )
 
 
 class OrderMetering:
@@ -125,25 +168,29 @@ class OrderMetering:
 
         return is_affordable
 
-    def admit(self, session: Session, order: Order, key: WorkKey, bound: Use) -> None:
-        """Take a lease and both holds on the bound, before anything starts."""
+    def admit(self, session: Session, order: Order, engagement: Engagement, bound: Use) -> None:
+        """Take a lease and both holds on the bound, before anything starts.
+
+        Raises:
+            PaymentRequiredError: the escrow or the day's fiat budget does not cover it.
+        """
         vector = self._market.current(session)
         lease = self._market.acquire(
             session,
-            resource=SANDBOX_SECOND,
-            holder=key.attempt_id,
-            quantity=1,
-            ttl_s=bound.sandbox_ms // MS_PER_S + LEASE_MARGIN_S,
+            resource=engagement.resource,
+            holder=engagement.attempt_id,
+            quantity=engagement.quantity,
+            ttl_s=engagement.ttl_s,
         )
         lines = _lines(vector, bound)
         rate = self._budgets.open_day(session, order.budget).rate
         request = AttemptRequest(
-            attempt_id=key.attempt_id,
+            attempt_id=engagement.attempt_id,
             budget=order.budget,
             owner=order.payer,
             payer=_escrow(order),
-            provider=PROVIDER,
-            resource=SANDBOX_SECOND,
+            provider=engagement.provider,
+            resource=engagement.resource,
             reference=order.id,
             bound_nusd=_cost_nusd(lines),
             bound_utok=_price_utok(lines, rate),
@@ -151,25 +198,25 @@ class OrderMetering:
         self._metering.admit(session, request)
         store.add_work(
             session,
-            attempt_id=key.attempt_id,
+            attempt_id=engagement.attempt_id,
             order_id=order.id,
             tick_sequence=vector.sequence,
             lease_id=lease.id,
             at=self._clock.now(),
         )
 
-    def settle(self, session: Session, key: WorkKey, use: Use) -> int:
-        """Post what an attempt used, at the prices of its admission; return the charge in utok."""
-        vector = self._end(session, key)
-        attempt = self._metering.settle(
-            session, attempt_id=key.attempt_id, lines=_lines(vector, use)
-        )
-        return attempt.charge_utok
+    def settle(
+        self, session: Session, attempt_id: str, use: Use, *, latency_ms: int | None = None
+    ) -> Attempt:
+        """Post what an attempt used, at the prices of its admission; return what it cost."""
+        vector = self._end(session, attempt_id)
+        lines = [replace(line, latency_ms=latency_ms) for line in _lines(vector, use)]
+        return self._metering.settle(session, attempt_id=attempt_id, lines=lines)
 
-    def lose(self, session: Session, key: WorkKey) -> None:
+    def lose(self, session: Session, attempt_id: str) -> None:
         """Give up an attempt whose outcome is unknown: its bound goes to suspense."""
-        self._end(session, key)
-        self._metering.lose(session, attempt_id=key.attempt_id)
+        self._end(session, attempt_id)
+        self._metering.lose(session, attempt_id=attempt_id)
 
     def abandon(self, session: Session, order: Order) -> None:
         """End what a defect of the service left open: what never started costs nothing."""
@@ -179,7 +226,9 @@ class OrderMetering:
             end = self._metering.lose if row.dispatched_at else self._metering.release
             end(session, attempt_id=attempt.id)
 
-    def compensate(self, session: Session, order: Order, key: WorkKey, charged_utok: int) -> int:
+    def compensate(
+        self, session: Session, order: Order, attempt_id: str, charged_utok: int
+    ) -> int:
         """Let the reserve bear what an attempt cost that the service itself spoiled.
 
         Returns:
@@ -188,7 +237,7 @@ class OrderMetering:
         return self._refund(
             session,
             order,
-            key=f"compensate:{key.attempt_id}",
+            key=f"compensate:{attempt_id}",
             to=_escrow(order),
             amount_utok=charged_utok,
         )
@@ -237,9 +286,9 @@ class OrderMetering:
         self._move(session, order, _payout(order, "refund", wallet, rest_utok))
         return rest_utok
 
-    def _end(self, session: Session, key: WorkKey) -> PriceVector:
+    def _end(self, session: Session, attempt_id: str) -> PriceVector:
         """Release the attempt's lease; return the prices that it was admitted at."""
-        row = store.get_work(session, key.attempt_id)
+        row = store.get_work(session, attempt_id)
         self._market.release(session, row.lease_id)
         return self._market.vector(session, row.tick_sequence)
 
@@ -260,10 +309,12 @@ def _payout(order: Order, kind: str, credit: str, amount_utok: int) -> Move:
 
 
 def _lines(vector: PriceVector, use: Use) -> list[UsageLine]:
-    """Price a use by its smallest metered units: a millisecond, and a case."""
+    """Price a use by its smallest metered units: a millisecond, a case, a token."""
     amounts = (
         (SANDBOX_SECOND, use.sandbox_ms, "millisecond", MS_PER_S),
         (JUDGED_CASE, use.judged_cases, "case", 1),
+        (input_resource(use.model), use.input_tokens, "token", 1),
+        (output_resource(use.model), use.output_tokens, "token", 1),
     )
     return [
         UsageLine(

@@ -22,7 +22,7 @@ from core.errors import InfrastructureError, PaymentRequiredError
 from devops_agent import store
 from devops_agent.domain import Order, OrderTerms, WorkKey
 from devops_agent.durable import Steps
-from devops_agent.metering import OrderMetering, Use
+from devops_agent.metering import Engagement, OrderMetering, Use
 
 Json = Any
 
@@ -141,7 +141,8 @@ class MeteredWork:
             return {"refused": ESCROW_EXHAUSTED}
         try:
             with session.begin_nested():
-                self._metering.admit(session, order, key, bound)
+                engagement = Engagement.of_sandbox(key.attempt_id, bound)
+                self._metering.admit(session, order, engagement, bound)
         except PaymentRequiredError as error:
             return {"refused": error.reason}
         return bound.to_json()
@@ -199,12 +200,12 @@ class MeteredWork:
     def _meter(self, session: Session, key: WorkKey, done: Json) -> Json:
         order = store.get(session, key.order_id, lock=True)
         if done["status"] == "lost":
-            self._metering.lose(session, key)
+            self._metering.lose(session, key.attempt_id)
             return 0
         use = Use(**done["use"])
-        charged_utok = self._metering.settle(session, key, use)
+        charged_utok = self._metering.settle(session, key.attempt_id, use).charge_utok
         if done["status"] == "failed":
-            charged_utok -= self._metering.compensate(session, order, key, charged_utok)
+            charged_utok -= self._metering.compensate(session, order, key.attempt_id, charged_utok)
         money = replace(order.money, metered_utok=order.money.metered_utok + charged_utok)
         store.save(session, replace(order, money=money))
         return charged_utok

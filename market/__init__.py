@@ -1,6 +1,6 @@
 """The market: prices that follow congestion, leases, quotes, listings; models and their calls."""
 
-from market.catalogue import Catalogue, Model
+from market.catalogue import Catalogue, Model, input_resource, output_resource
 from market.domain import (
     MILLIUNITS_PER_UNIT,
     Charge,
@@ -89,5 +89,7 @@ __all__ = [
     "UpstreamUnknownError",
     "UpstreamUnreachableError",
     "charge",
+    "input_resource",
     "judge_stability",
+    "output_resource",
 ]

@@ -73,12 +73,12 @@ class Model:
     @property
     def input_resource(self) -> str:
         """Name under which the market prices a token of a request."""
-        return f"{self.name}-input-token"
+        return input_resource(self.name)
 
     @property
     def output_resource(self) -> str:
         """Name under which the market prices a token of a reply."""
-        return f"{self.name}-output-token"
+        return output_resource(self.name)
 
     def resources(self) -> tuple[Resource, Resource]:
         """Return what the market prices; capacity counts tokens that can be in flight at once."""
@@ -125,6 +125,16 @@ class Model:
                 max_tokens=request.max_tokens,
             )
         return min(request.max_tokens, self.reply_tokens_max)
+
+
+def input_resource(model: str) -> str:
+    """Name the resource that prices a token of a request."""
+    return f"{model}-input-token"
+
+
+def output_resource(model: str) -> str:
+    """Name the resource that prices a token of a reply."""
+    return f"{model}-output-token"
 
 
 class Catalogue:
