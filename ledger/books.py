@@ -4,10 +4,10 @@ The model is TigerBeetle's ``create_transfers``: every refusal has a name, and o
 that stands first in `RejectionReason` is given.
 """
 
-from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from core.ids import derived_id
 from core.money import MAX_AMOUNT
@@ -48,27 +48,61 @@ class _RefusedError(Exception):
 
 @dataclass(kw_only=True)
 class Books:
-    """The part of the ledger that a batch touches, which changes as its commands are applied.
+    """The part of the ledger that some batches touch; it changes as commands are applied.
 
     Attributes:
         accounts: by code; every account that a well-formed command names.
-        holds: by identifier; those that the commands name.
-        originals: transfers to be reversed, by identifier.
-        reversed_ids: which of them were reversed before.
+        holds: by identifier; those that the commands name, and new ones.
+        originals: transfers to be reversed, by identifier, and new ones.
+        reversals: by the identifier of the transfer that was reversed, the reversing one's.
         is_privileged: whether restricted accounts may be posted to.
     """
 
     now: datetime
     accounts: dict[str, Account]
     holds: dict[str, HoldEntry] = field(default_factory=dict)
-    originals: Mapping[str, Transfer] = field(default_factory=dict)
-    reversed_ids: AbstractSet[str] = frozenset()
+    originals: dict[str, Transfer] = field(default_factory=dict)
+    reversals: dict[str, str] = field(default_factory=dict)
     is_privileged: bool = False
+    _changes: list[tuple[dict[str, Any], str, Any]] = field(default_factory=list)
+
+    def apply_chain(
+        self,
+        commands: Sequence[Command],
+        *,
+        batch_key: str,
+        first_position: int,
+        fallen: RejectionReason,
+    ) -> list[Outcome]:
+        """Apply all of the commands, or none: the others then get `fallen` for their outcome."""
+        self._changes.clear()
+        outcomes: list[Outcome] = []
+        for place, command in enumerate(commands):
+            outcome = self.apply(command, batch_key=batch_key, position=first_position + place)
+            if outcome.rejection is not None:
+                self._undo()
+                outcomes = [Outcome(rejection=fallen)] * len(commands)
+                outcomes[place] = outcome
+                break
+            outcomes.append(outcome)
+        return outcomes
+
+    def _put(self, mapping: dict[str, Any], key: str, value: Any) -> None:
+        self._changes.append((mapping, key, mapping.get(key)))
+        mapping[key] = value
+
+    def _undo(self) -> None:
+        """Take back what changed since the chain began."""
+        for mapping, key, before in reversed(self._changes):
+            if before is None:
+                del mapping[key]
+            else:
+                mapping[key] = before
 
     def apply(self, command: Command, *, batch_key: str, position: int) -> Outcome:
         """Apply one command whole, or name the reason and change nothing."""
         draft = _Draft(
-            id=derived_id("tra", batch_key, str(position)),
+            id=transfer_id(batch_key, position),
             batch_key=batch_key,
             position=position,
             at=self.now,
@@ -108,7 +142,7 @@ class Books:
         self._check_room(command.debit, command.credit, command.amount)
         self._add(command.debit, command.credit, held=command.amount)
         transfer = self._transfer(draft, command, Phase.HOLD, expires_at=command.expires_at)
-        self.holds[draft.id] = HoldEntry(
+        entry = HoldEntry(
             id=draft.id,
             debit=transfer.debit,
             credit=transfer.credit,
@@ -118,6 +152,7 @@ class Books:
             reference=transfer.reference,
             expires_at=transfer.expires_at,
         )
+        self._put(self.holds, draft.id, entry)
         return transfer
 
     def _post_hold(self, command: PostHold, draft: "_Draft") -> Transfer:
@@ -139,7 +174,7 @@ class Books:
     def _settle(self, hold: HoldEntry, phase: Phase, amount: int, draft: "_Draft") -> Transfer:
         posted = amount if phase is Phase.POST else 0
         self._add(hold.debit, hold.credit, posted=posted, held=-hold.amount)
-        self.holds[hold.id] = replace(hold, status=_STATUS_AFTER[phase])
+        self._put(self.holds, hold.id, replace(hold, status=_STATUS_AFTER[phase]))
         movement = Move(
             debit=hold.debit,
             credit=hold.credit,
@@ -156,10 +191,10 @@ class Books:
         moved = original.phase in (Phase.POSTED, Phase.POST)
         tied = _is_restricted(original.debit) or _is_restricted(original.credit)
         _refuse_if(tied or not moved, RejectionReason.NOT_REVERSIBLE)
-        _refuse_if(original.id in self.reversed_ids, RejectionReason.ALREADY_REVERSED)
+        _refuse_if(original.id in self.reversals, RejectionReason.ALREADY_REVERSED)
         self._check_room(original.credit, original.debit, original.amount)
         self._add(original.credit, original.debit, posted=original.amount)
-        self.reversed_ids = {*self.reversed_ids, original.id}
+        self._put(self.reversals, original.id, draft.id)
         movement = Move(
             debit=original.credit,
             credit=original.debit,
@@ -213,16 +248,18 @@ class Books:
 
     def _add(self, debit: str, credit: str, *, posted: int = 0, held: int = 0) -> None:
         payer, payee = self.accounts[debit], self.accounts[credit]
-        self.accounts[debit] = replace(
+        debited = replace(
             payer,
             debits_posted=payer.debits_posted + posted,
             debits_held=payer.debits_held + held,
         )
-        self.accounts[credit] = replace(
+        credited = replace(
             payee,
             credits_posted=payee.credits_posted + posted,
             credits_held=payee.credits_held + held,
         )
+        self._put(self.accounts, debit, debited)
+        self._put(self.accounts, credit, credited)
 
     def _transfer(
         self,
@@ -234,7 +271,7 @@ class Books:
         reverses: str | None = None,
         expires_at: datetime | None = None,
     ) -> Transfer:
-        return Transfer(
+        transfer = Transfer(
             id=draft.id,
             batch_key=draft.batch_key,
             position=draft.position,
@@ -251,6 +288,8 @@ class Books:
             memo=movement.memo,
             at=draft.at,
         )
+        self._put(self.originals, transfer.id, transfer)
+        return transfer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,21 +303,25 @@ class _Draft:
 
 
 def apply_batch(batch: Batch, books: Books, *, batch_key: str) -> tuple[Outcome, ...]:
-    """Apply the commands in order; of an atomic batch all, or none.
+    """Apply the batch's chains in order; of each, all commands or none.
 
-    `batch_key` is the batch's key with its scope: transfers are named after it. After a refusal
-    in an atomic batch the books are in an intermediate state: discard them.
+    `batch_key` is the batch's key with its scope: transfers are named after it.
     """
-    outcomes = []
-    for position, command in enumerate(batch.commands):
-        outcome = books.apply(command, batch_key=batch_key, position=position)
-        if batch.is_atomic and outcome.rejection is not None:
-            neighbour = Outcome(rejection=RejectionReason.BATCH_REJECTED)
-            outcomes = [neighbour] * len(batch.commands)
-            outcomes[position] = outcome
-            break
-        outcomes.append(outcome)
+    outcomes: list[Outcome] = []
+    fallen = RejectionReason.BATCH_REJECTED if batch.is_atomic else RejectionReason.CHAIN_REJECTED
+    for chain in batch.chains:
+        outcomes += books.apply_chain(
+            batch.commands[chain.start : chain.stop],
+            batch_key=batch_key,
+            first_position=chain.start,
+            fallen=fallen,
+        )
     return tuple(outcomes)
+
+
+def transfer_id(batch_key: str, position: int) -> str:
+    """Return the identifier of the transfer that a batch's command makes, if it makes one."""
+    return derived_id("tra", batch_key, str(position))
 
 
 def _refuse_if(condition: bool, reason: RejectionReason) -> None:  # noqa: FBT001 - reads as a sentence

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
+from aem.proof import canonical_json, digest_of
 from core.money import Currency
 from ledger.errors import BatchError, InsufficientFundsError, TransferRejectedError
 
@@ -61,6 +63,12 @@ class RejectionReason(StrEnum):
     OVERFLOW = "overflow"  # a sum would pass 64 bits
     INSUFFICIENT_FUNDS = "insufficient_funds"  # the floor
     BATCH_REJECTED = "batch_rejected"  # another command of an atomic batch was refused
+    CHAIN_REJECTED = "chain_rejected"  # another command of its linked chain was refused
+
+    @property
+    def is_of_neighbour(self) -> bool:
+        """Whether the command fell with another one, and not for its own sake."""
+        return self in (RejectionReason.BATCH_REJECTED, RejectionReason.CHAIN_REJECTED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,29 +219,60 @@ class Batch:
     Attributes:
         key: idempotency key: the same key with the same commands posts once.
         commands: evaluated in this order, each on what the ones before it left.
-        is_atomic: all or nothing; else each command stands or falls by itself.
+        is_atomic: all or nothing; else each command, or chain of them, by itself.
+        linked: positions whose command stands or falls with the one after it, which makes a
+            chain of them: for batches that are not atomic.
     """
 
     key: str
     commands: tuple[Command, ...]
     is_atomic: bool = True
+    linked: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
-        """Refuse a batch that is empty or too long."""
+        """Refuse a batch that is empty or too long, or a chain without an end."""
         if not 0 < len(self.key) <= MAX_KEY_CHARACTERS:
             raise BatchError(f"a batch's key has 1 to {MAX_KEY_CHARACTERS} characters")
         if not 0 < len(self.commands) <= MAX_COMMANDS:
             raise BatchError(f"a batch has 1 to {MAX_COMMANDS} commands")
+        if self.linked and self.is_atomic:
+            raise BatchError("an atomic batch is one chain already: link commands in another one")
+        if any(not 0 <= position < len(self.commands) - 1 for position in self.linked):
+            raise BatchError("a command can only be linked with one that comes after it")
+
+    @property
+    def chains(self) -> Iterator[range]:
+        """The runs of positions that stand or fall together, in order."""
+        if self.is_atomic:
+            yield range(len(self.commands))
+            return
+        start = 0
+        for position in range(len(self.commands)):
+            if position not in self.linked:
+                yield range(start, position + 1)
+                start = position + 1
+
+    @cached_property
+    def request_hash(self) -> str:
+        """What the key is bound to.
+
+        Raises:
+            NotCanonicalError: a text holds a lone surrogate.
+        """
+        return digest_of(canonical_json(self.to_json()))
 
     def to_json(self) -> dict[str, Any]:
         """Write the request that the key is bound to."""
-        return {
+        request: dict[str, Any] = {
             "is_atomic": self.is_atomic,
             "commands": [
                 {"command": type(command).__name__, **dict(_json_fields(command))}
                 for command in self.commands
             ],
         }
+        if self.linked:
+            request["linked"] = sorted(self.linked)
+        return request
 
 
 def _json_fields(command: Command) -> Iterator[tuple[str, Any]]:
@@ -275,7 +314,7 @@ class BatchResult:
     def first_rejection(self) -> tuple[int, RejectionReason] | None:
         """Position and reason of the first command that was refused for its own sake."""
         for position, outcome in enumerate(self.outcomes):
-            if outcome.rejection not in (None, RejectionReason.BATCH_REJECTED):
+            if outcome.rejection is not None and not outcome.rejection.is_of_neighbour:
                 return position, outcome.rejection
         return None
 

@@ -1,14 +1,15 @@
 """The one write path of money."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from aem.proof import canonical_json, digest_of
 from core.clock import Clock
 from ledger import sealing
 from ledger.accounts import class_of
-from ledger.books import Books, apply_batch
+from ledger.books import Books, apply_batch, transfer_id
 from ledger.domain import (
     Account,
     Batch,
@@ -22,11 +23,15 @@ from ledger.domain import (
     PostHold,
     RejectionReason,
     Reverse,
+    Transfer,
     VoidHold,
 )
 from ledger.errors import AccountCodeError, IdempotencyKeyReusedError
 from ledger.store import journal
 from ledger.store.tables import row_of
+
+Answer = BatchResult | IdempotencyKeyReusedError
+"""What becomes of a batch among others."""
 
 
 class Posting:
@@ -50,22 +55,63 @@ class Posting:
 
     def post(self, session: Session, batch: Batch) -> BatchResult:
         """Post a batch; see `ledger.Ledger.post`."""
-        key = f"{self._scope}:{batch.key}"
-        request_hash = digest_of(canonical_json(batch.to_json()))
+        (answer,) = self.post_all(session, [batch])
+        if isinstance(answer, IdempotencyKeyReusedError):
+            raise answer
+        return answer
+
+    def post_all(self, session: Session, batches: Sequence[Batch]) -> list[Answer]:
+        """Post batches one after the other, with the statements of a single one.
+
+        Each batch's answer is what it would be alone: its result, or the error that its key came
+        before with another request.
+        """
         now = self._clock.now()
-        stored = journal.claim_batch(session, key=key, request_hash=request_hash, at=now)
-        if stored is not None:
-            return _replay(session, batch, stored, request_hash)
-        accounts, books = self._open_books(session, batch.commands)
-        outcomes = apply_batch(batch, books, batch_key=key)
-        result = BatchResult(key=batch.key, outcomes=outcomes)
-        if result.transfers:
-            _write(session, result, accounts, books)
-        journal.finish_batch(session, key, [_outcome_json(outcome) for outcome in outcomes])
-        return result
+        keys = [f"{self._scope}:{batch.key}" for batch in batches]
+        first: dict[str, Batch] = {}
+        for key, batch in zip(keys, batches, strict=True):
+            first.setdefault(key, batch)
+        hashes = {key: batch.request_hash for key, batch in first.items()}
+        claimed = journal.claim_batches(session, hashes, at=now)
+        fresh = {key: batch for key, batch in first.items() if key in claimed}
+        posted = self._post_fresh(session, fresh, now) if fresh else {}
+        repeated = [key for key in first if key not in claimed]
+        stored = journal.batches_by_key(session, repeated) if repeated else {}
+        answers: list[Answer] = []
+        for key, batch in zip(keys, batches, strict=True):
+            if key in stored:
+                answers.append(_replay(session, key, batch, stored[key]))
+            elif key in claimed:
+                claimed.remove(key)
+                answers.append(posted[key])
+            else:
+                answers.append(_repeat(batch, posted[key], hashes[key]))
+        return answers
+
+    def _post_fresh(
+        self, session: Session, batches: Mapping[str, Batch], now: datetime
+    ) -> dict[str, BatchResult]:
+        """Apply batches, by their scoped keys, to the books in memory, then write it all."""
+        commands = [command for batch in batches.values() for command in batch.commands]
+        before, books = self._open_books(session, commands, now)
+        results = {
+            key: BatchResult(key=batch.key, outcomes=apply_batch(batch, books, batch_key=key))
+            for key, batch in batches.items()
+        }
+        transfers = [transfer for result in results.values() for transfer in result.transfers]
+        if transfers:
+            _write(session, transfers, before, books)
+        refused = {
+            key: [_outcome_json(outcome) for outcome in result.outcomes]
+            for key, result in results.items()
+            if result.first_rejection
+        }
+        if refused:
+            journal.save_outcomes(session, refused)
+        return results
 
     def _open_books(
-        self, session: Session, commands: Sequence[Command]
+        self, session: Session, commands: Sequence[Command], now: datetime
     ) -> tuple[Mapping[str, Account], Books]:
         """Lock the accounts that the commands touch, then read what may have changed before."""
         hold_ids = [
@@ -79,19 +125,15 @@ class Posting:
         holds = journal.holds_by_id(session, hold_ids) if hold_ids else {}
         originals = journal.transfers_by_id(session, original_ids) if original_ids else {}
         touched = [c for c in commands if isinstance(c, Move | Hold)]
-        codes = {
-            code
-            for entry in (*touched, *holds.values(), *originals.values())
-            for code in (entry.debit, entry.credit)
-            if _is_account(code)
-        }
-        accounts = journal.lock_accounts(session, codes)
+        codes = {entry.debit for entry in (*touched, *holds.values(), *originals.values())}
+        codes |= {entry.credit for entry in (*touched, *holds.values(), *originals.values())}
+        accounts = journal.lock_accounts(session, filter(_is_account, codes))
         books = Books(
-            now=self._clock.now(),
+            now=now,
             accounts=dict(accounts),
             holds=journal.holds_by_id(session, hold_ids) if hold_ids else {},
             originals=originals,
-            reversed_ids=journal.reversed_ids(session, original_ids) if original_ids else set(),
+            reversals=journal.reversals(session, original_ids) if original_ids else {},
             is_privileged=self._is_privileged,
         )
         return accounts, books
@@ -106,21 +148,19 @@ def _is_account(code: str) -> bool:
 
 
 def _write(
-    session: Session, result: BatchResult, before: Mapping[str, Account], books: Books
+    session: Session, transfers: Sequence[Transfer], before: Mapping[str, Account], books: Books
 ) -> None:
-    rows = [row_of(transfer) for transfer in result.transfers]
+    rows = [row_of(transfer) for transfer in transfers]
     changed = [account for code, account in books.accounts.items() if account != before[code]]
-    added = [
-        books.holds[transfer.id] for transfer in result.transfers if transfer.phase is Phase.HOLD
-    ]
-    settled = [books.holds[transfer.hold_id] for transfer in result.transfers if transfer.hold_id]
+    added = [transfer.id for transfer in transfers if transfer.phase is Phase.HOLD]
+    settled = [transfer.hold_id for transfer in transfers if transfer.hold_id]
     if changed:
         journal.save_accounts(session, changed)
     journal.add_transfers(session, rows)
     if added:
-        journal.add_holds(session, added)
-    if settled:
-        journal.settle_holds(session, settled)
+        journal.add_holds(session, [books.holds[hold_id] for hold_id in added])
+    if fresh := set(settled) - set(added):
+        journal.settle_holds(session, [books.holds[hold_id] for hold_id in sorted(fresh)])
     sealing.enqueue(session, "transfer", rows)
 
 
@@ -130,21 +170,36 @@ def _outcome_json(outcome: Outcome) -> dict[str, str]:
     return {"rejection": str(outcome.rejection)}
 
 
-def _replay(
-    session: Session, batch: Batch, stored: journal.StoredBatch, request_hash: str
-) -> BatchResult:
-    if stored.request_hash != request_hash:
-        raise IdempotencyKeyReusedError(
-            f"the idempotency key {batch.key!r} came before with another request: send the same"
-            " request, or take a new key"
-        )
-    found = journal.transfers_by_id(
-        session, [outcome["transfer"] for outcome in stored.outcomes if "transfer" in outcome]
-    )
-    outcomes = [
-        Outcome(transfer=found[outcome["transfer"]])
-        if "transfer" in outcome
-        else Outcome(rejection=RejectionReason(outcome["rejection"]))
-        for outcome in stored.outcomes
+def _repeat(batch: Batch, result: BatchResult, request_hash: str) -> Answer:
+    """Answer a batch whose key was claimed a moment ago, by a batch of the same transaction."""
+    if batch.request_hash != request_hash:
+        return _reused(batch)
+    return replace(result, is_replay=True)
+
+
+def _replay(session: Session, key: str, batch: Batch, stored: journal.StoredBatch) -> Answer:
+    if stored.request_hash != batch.request_hash:
+        return _reused(batch)
+    outcomes = stored.outcomes or [
+        {"transfer": transfer_id(key, position)} for position in range(len(batch.commands))
     ]
-    return BatchResult(key=batch.key, outcomes=tuple(outcomes), is_replay=True)
+    found = journal.transfers_by_id(
+        session, [outcome["transfer"] for outcome in outcomes if "transfer" in outcome]
+    )
+    return BatchResult(
+        key=batch.key,
+        outcomes=tuple(
+            Outcome(transfer=found[outcome["transfer"]])
+            if "transfer" in outcome
+            else Outcome(rejection=RejectionReason(outcome["rejection"]))
+            for outcome in outcomes
+        ),
+        is_replay=True,
+    )
+
+
+def _reused(batch: Batch) -> IdempotencyKeyReusedError:
+    return IdempotencyKeyReusedError(
+        f"the idempotency key {batch.key!r} came before with another request: send the same"
+        " request, or take a new key"
+    )

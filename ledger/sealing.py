@@ -20,9 +20,10 @@ _WAITING = "ledger_unsealed"
 
 @dataclass(frozen=True, kw_only=True)
 class _Waiting:
+    """Records of one kind that were written together."""
+
     record: str
-    record_id: str
-    leaf_hash: bytes
+    leaf_hashes: Mapping[str, bytes]  # by the records' identifiers, in the order of writing
     transaction: SessionTransaction | None
 
 
@@ -33,14 +34,9 @@ def enqueue(session: Session, record: str, rows: Sequence[Mapping[str, Any]]) ->
         event.listen(session, "before_commit", _before_commit)
         event.listen(session, "after_soft_rollback", _after_rollback)
     transaction = session.get_nested_transaction() or session.get_transaction()
-    session.info[_WAITING].extend(
-        _Waiting(
-            record=record,
-            record_id=row["id"],
-            leaf_hash=record_hash(record, row),
-            transaction=transaction,
-        )
-        for row in rows
+    leaf_hashes = {row["id"]: record_hash(record, row) for row in rows}
+    session.info[_WAITING].append(
+        _Waiting(record=record, leaf_hashes=leaf_hashes, transaction=transaction)
     )
 
 
@@ -49,18 +45,15 @@ def seal(session: Session) -> None:
     waiting = _take(session)
     if not waiting:
         return
+    leaves: list[dict[str, Any]] = [
+        {"record": item.record, "record_id": record_id, "leaf_hash": leaf_hash}
+        for item in waiting
+        for record_id, leaf_hash in item.leaf_hashes.items()
+    ]
     head = log.lock_head(session)
-    entries = []
-    for item in waiting:
-        entries.append(
-            {
-                "number": head.size,
-                "record": item.record,
-                "record_id": item.record_id,
-                "leaf_hash": item.leaf_hash,
-            }
-        )
-        head = head.append(item.leaf_hash)
+    entries = [{"number": number, **leaf} for number, leaf in enumerate(leaves, head.size)]
+    for leaf in leaves:
+        head = head.append(leaf["leaf_hash"])
     log.append(session, entries, head)
 
 

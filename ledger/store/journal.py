@@ -5,22 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, insert, or_, select, update
+from sqlalchemy import Select, bindparam, or_, select, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.orm import Session
 
 from core.money import Currency
 from ledger.accounts import class_of
 from ledger.domain import Account, HoldEntry, HoldStatus, Phase, Transfer
-from ledger.store.tables import (
-    accounts,
-    batches,
-    holds,
-    insert_missing,
-    log_entries,
-    row_of,
-    transfers,
-)
+from ledger.store.bulk import any_of, insert_missing, insert_rows, update_rows
+from ledger.store.tables import accounts, batches, holds, log_entries, row_of, transfers
 
 _PAGE_ROWS = 1_000
 """Rows read at once while streaming: memory stays constant."""
@@ -28,44 +21,65 @@ _PAGE_ROWS = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class StoredBatch:
-    """A batch that was posted before; outcomes are transfer identifiers or rejections."""
+    """A batch that was posted before.
+
+    Attributes:
+        outcomes: transfer identifiers or rejections, command by command; None where every command
+            made its transfer.
+    """
 
     request_hash: str
-    outcomes: list[dict[str, str]]
+    outcomes: list[dict[str, str]] | None
 
 
-def claim_batch(
-    session: Session, *, key: str, request_hash: str, at: datetime
-) -> StoredBatch | None:
-    """Take the key for this transaction, or return the batch that has it.
+def claim_batches(session: Session, hashes: Mapping[str, str], *, at: datetime) -> set[str]:
+    """Take those keys for this transaction that no batch has; `hashes` are their requests'.
 
-    Waits while another transaction has taken it and is not yet committed. It comes first in a
+    Waits while another transaction has taken one and is not yet committed. It comes first in a
     posting, so that a connection that begins its transaction with its first write holds SQLite's
     write lock before any balance is read.
     """
-    row = {"key": key, "request_hash": request_hash, "outcomes": None, "at": at}
-    if insert_missing(session, batches, [row]):
-        return None
-    query = select(batches.c.request_hash, batches.c.outcomes).where(batches.c.key == key)
-    return StoredBatch(**session.execute(query).mappings().one())
+    rows = [
+        {"key": key, "request_hash": hashes[key], "outcomes": None, "at": at}
+        for key in sorted(hashes)
+    ]
+    return set(insert_missing(session, batches, rows))
 
 
-def finish_batch(session: Session, key: str, outcomes: list[dict[str, str]]) -> None:
-    """Keep a batch's result for those who send it again."""
-    session.execute(update(batches).where(batches.c.key == key).values(outcomes=outcomes))
+def batches_by_key(session: Session, keys: Iterable[str]) -> dict[str, StoredBatch]:
+    """Return those batches that were posted."""
+    query = select(batches.c.key, batches.c.request_hash, batches.c.outcomes)
+    found = session.execute(query.where(batches.c.key.in_(sorted(keys)))).mappings()
+    return {
+        row["key"]: StoredBatch(request_hash=row["request_hash"], outcomes=row["outcomes"])
+        for row in found
+    }
+
+
+def save_outcomes(session: Session, outcomes: Mapping[str, list[dict[str, str]]]) -> None:
+    """Keep the results of batches of which something was refused, by their keys."""
+    statement = (
+        update(batches)
+        .where(batches.c.key == bindparam("batch"))
+        .values(outcomes=bindparam("new_outcomes"))
+    )
+    rows = [{"batch": key, "new_outcomes": found} for key, found in outcomes.items()]
+    session.connection().execute(statement, rows)
 
 
 def lock_accounts(session: Session, codes: Iterable[str]) -> dict[str, Account]:
-    """Return accounts by code, made where they are new, locked in the order of their codes."""
+    """Return accounts by code, made where they are new, locked in the order of their codes.
+
+    Those that are missing are made before any is locked: who waits for another transaction's new
+    account must hold nothing that the other one waits for.
+    """
     wanted = sorted(set(codes))
-    known = set(
-        session.execute(select(accounts.c.code).where(accounts.c.code.in_(wanted))).scalars()
-    )
+    mine = any_of(session, accounts.c.code, wanted)
+    known = set(session.execute(select(accounts.c.code).where(mine)).scalars())
     if missing := [code for code in wanted if code not in known]:
         insert_missing(session, accounts, [row_of(new_account(code)) for code in missing])
-    query = select(accounts).where(accounts.c.code.in_(wanted)).order_by(accounts.c.code)
-    found = session.execute(query.with_for_update()).mappings()
-    return {row["code"]: _account(row) for row in found}
+    query = select(accounts).where(mine).order_by(accounts.c.code).with_for_update()
+    return {row["code"]: _account(row) for row in session.execute(query).mappings()}
 
 
 def new_account(code: str) -> Account:
@@ -77,35 +91,27 @@ def new_account(code: str) -> Account:
 def save_accounts(session: Session, changed: Sequence[Account]) -> None:
     """Write the sums of locked accounts; the database refuses one below its floor."""
     sums = ("credits_posted", "debits_posted", "debits_held", "credits_held")
-    statement = (
-        update(accounts)
-        .where(accounts.c.code == bindparam("account"))
-        .values({name: bindparam(f"new_{name}") for name in sums})
-    )
     rows = [
-        {"account": account.code, **{f"new_{name}": getattr(account, name) for name in sums}}
+        {"code": account.code, **{name: getattr(account, name) for name in sums}}
         for account in changed
     ]
-    session.connection().execute(statement, rows)
+    update_rows(session, accounts, rows)
 
 
 def add_transfers(session: Session, rows: list[dict[str, Any]]) -> None:
     """Append transfers to the journal."""
-    session.execute(insert(transfers), rows)
+    insert_rows(session, transfers, rows)
 
 
 def add_holds(session: Session, added: Sequence[HoldEntry]) -> None:
     """Write new holds."""
-    session.execute(insert(holds), [row_of(hold) for hold in added])
+    insert_rows(session, holds, [row_of(hold) for hold in added])
 
 
 def settle_holds(session: Session, settled: Sequence[HoldEntry]) -> None:
     """Write where settled holds stand now."""
-    statement = (
-        update(holds).where(holds.c.id == bindparam("hold")).values(status=bindparam("new_status"))
-    )
-    rows = [{"hold": hold.id, "new_status": hold.status.value} for hold in settled]
-    session.connection().execute(statement, rows)
+    rows = [{"id": hold.id, "status": hold.status.value} for hold in settled]
+    update_rows(session, holds, rows)
 
 
 def holds_by_id(session: Session, ids: Iterable[str]) -> dict[str, HoldEntry]:
@@ -131,10 +137,12 @@ def transfers_by_id(session: Session, ids: Iterable[str]) -> dict[str, Transfer]
     return {row["id"]: transfer_of(row) for row in session.execute(query).mappings()}
 
 
-def reversed_ids(session: Session, ids: Iterable[str]) -> set[str]:
-    """Return those of the transfers that were reversed."""
-    query = select(transfers.c.reverses).where(transfers.c.reverses.in_(sorted(set(ids))))
-    return {reverses for reverses in session.execute(query).scalars() if reverses}
+def reversals(session: Session, ids: Iterable[str]) -> dict[str, str]:
+    """Return those of the transfers that were reversed, with what reversed them."""
+    query = select(transfers.c.reverses, transfers.c.id).where(
+        transfers.c.reverses.in_(sorted(set(ids)))
+    )
+    return {row.reverses: row.id for row in session.execute(query)}
 
 
 def accounts_by_code(session: Session, codes: Iterable[str]) -> dict[str, Account]:

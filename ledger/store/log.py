@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String, exists, insert, select, type_coerce, update
+from sqlalchemy import String, exists, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 from aem.proof import Frontier
 from core.database import UtcDateTime
-from ledger.store.tables import RECORDS, checkpoints, insert_missing, log_entries, log_head
+from ledger.store.bulk import insert_missing, insert_rows
+from ledger.store.tables import RECORDS, checkpoints, log_entries, log_head
 
 _HEAD_ID = 1
 _PAGE_ROWS = 1_000
@@ -67,7 +68,7 @@ def _head(session: Session, *, for_update: bool) -> Frontier | None:
 
 def append(session: Session, entries: list[dict[str, Any]], frontier: Frontier) -> None:
     """Write new entries and the frontier after them; the head is locked."""
-    session.execute(insert(log_entries), entries)
+    insert_rows(session, log_entries, entries)
     session.execute(
         update(log_head)
         .where(log_head.c.id == _HEAD_ID)

@@ -8,6 +8,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.orm import Session
 
 from ledger.attempts import Attempt, AttemptStatus
+from ledger.store.bulk import insert_rows
 from ledger.store.tables import attempts, log_entries, row_of, usage
 from ledger.usage import UsageRecord
 
@@ -60,7 +61,7 @@ def liability_nusd(session: Session, *, day: str, path: str) -> int:
 
 def add_usage(session: Session, rows: list[dict[str, Any]]) -> None:
     """Append usage records."""
-    session.execute(insert(usage), rows)
+    insert_rows(session, usage, rows)
 
 
 def list_usage(

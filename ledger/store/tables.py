@@ -19,9 +19,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.orm import Session
 
 from core.database import UtcDateTime, metadata
 from ledger.accounts import MAX_CODE_CHARACTERS
@@ -259,15 +256,3 @@ def _column_value(item: Any) -> Any:
     if isinstance(item, tuple):
         return " ".join(item)  # identifiers, which hold no spaces
     return item
-
-
-def insert_missing(session: Session, table: Table, rows: list[dict[str, Any]]) -> list[Any]:
-    """Insert those rows whose primary key is new; return the keys of the inserted ones.
-
-    Waits for a transaction that inserts the same key and is not yet committed.
-    """
-    is_sqlite = session.get_bind().dialect.name == "sqlite"
-    insert = sqlite_insert if is_sqlite else postgresql_insert
-    (key,) = table.primary_key.columns
-    statement = insert(table).on_conflict_do_nothing().returning(key)
-    return list(session.execute(statement, rows).scalars())

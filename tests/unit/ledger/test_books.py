@@ -6,7 +6,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from core.money import MAX_AMOUNT, Currency
-from ledger import Batch, Hold, Move, Outcome, Phase, PostHold, Reverse, Transfer, VoidHold
+from ledger import (
+    Batch,
+    BatchError,
+    Hold,
+    Move,
+    Outcome,
+    Phase,
+    PostHold,
+    Reverse,
+    Transfer,
+    VoidHold,
+)
 from ledger import RejectionReason as R
 from ledger.books import Books, apply_batch
 from ledger.domain import Command, ExpireHold, HoldEntry, HoldStatus
@@ -72,7 +83,7 @@ def make_books(*, is_privileged: bool = False) -> Books:
         accounts=accounts,
         holds={hold.id: hold for hold in holds},
         originals={transfer.id: transfer for transfer in originals},
-        reversed_ids={"again", "burned"},
+        reversals={"again": "back", "burned": "back"},
         is_privileged=is_privileged,
     )
 
@@ -175,3 +186,64 @@ def test_one_transfer_is_reversed_once_within_a_batch() -> None:
     twice = Batch(key="k", commands=(Reverse(transfer_id="spent"),) * 2, is_atomic=False)
     outcomes = apply_batch(twice, make_books(), batch_key="k")
     assert [outcome.rejection for outcome in outcomes] == [None, R.ALREADY_REVERSED]
+
+
+def test_a_chain_stands_or_falls_by_itself() -> None:
+    chained = Batch(
+        key="k",
+        commands=(
+            move(RICH, POOR, 1),
+            move(RICH, POOR, 10),
+            hold(RICH, ESCROW, 5),
+            move(RICH, POOR, 1_000),
+            Reverse(transfer_id="spent"),
+            move(POOR, ESCROW, 3),
+            move(POOR, RICH, 8),
+        ),
+        is_atomic=False,
+        linked=frozenset({1, 2, 3, 5}),
+    )
+    books = make_books()
+    outcomes = apply_batch(chained, books, batch_key="k")
+    assert [outcome.rejection for outcome in outcomes] == [
+        None,
+        R.CHAIN_REJECTED,
+        R.CHAIN_REJECTED,
+        R.INSUFFICIENT_FUNDS,
+        R.CHAIN_REJECTED,
+        R.INSUFFICIENT_FUNDS,
+        R.CHAIN_REJECTED,
+    ]
+    expected = make_books()
+    expected.apply(chained.commands[0], batch_key="k", position=0)
+    assert (books.accounts, books.holds) == (expected.accounts, expected.holds)
+    assert books.reversals == expected.reversals
+    assert books.originals == expected.originals
+
+
+def test_a_chain_sees_what_its_commands_left() -> None:
+    chained = Batch(
+        key="k",
+        commands=(move(RICH, POOR, 60), move(POOR, ESCROW, 60), move(ESCROW, RICH, 61)),
+        is_atomic=False,
+        linked=frozenset({0}),
+    )
+    outcomes = apply_batch(chained, make_books(), batch_key="k")
+    assert [outcome.rejection for outcome in outcomes] == [None, None, R.INSUFFICIENT_FUNDS]
+
+
+@pytest.mark.parametrize("linked", [{2}, {-1}, {1, 7}])
+def test_a_chain_has_an_end(linked: set[int]) -> None:
+    commands = (move(RICH, POOR, 1),) * 3
+    with pytest.raises(BatchError, match="linked"):
+        Batch(key="k", commands=commands, is_atomic=False, linked=frozenset(linked))
+    with pytest.raises(BatchError, match="one chain already"):
+        Batch(key="k", commands=commands, linked=frozenset({0}))
+
+
+def test_links_are_part_of_the_request_and_their_absence_is_not() -> None:
+    commands = (move(RICH, POOR, 1),) * 2
+    plain = Batch(key="k", commands=commands, is_atomic=False)
+    linked = Batch(key="k", commands=commands, is_atomic=False, linked=frozenset({0}))
+    assert plain.to_json().keys() == {"is_atomic", "commands"}
+    assert linked.request_hash != plain.request_hash
