@@ -6,6 +6,7 @@ from fractions import Fraction
 from functools import partial
 
 from aem.proof import KeyPurpose, TrustRoot
+from api.checkpointing import CheckpointLoop
 from api.idempotency import Mutations
 from api.keys import ApiKeys
 from api.migration import migrate
@@ -23,6 +24,7 @@ from devops_agent import (
     CandidateSearch,
     DurableWork,
     MeteredWork,
+    OrderModels,
     OrderMetering,
     OrderRecord,
     Orders,
@@ -35,8 +37,8 @@ from devops_agent import (
     Validation,
 )
 from gold import GoldService, Judge
-from ledger import Audit, Budgets, Ledger, Metering
-from market import Market, MarketSettings, Ticker
+from ledger import Audit, Budgets, Checkpoints, Ledger, Metering
+from market import DEFAULT_RESOURCES, Catalogue, Market, MarketSettings, Ticker, Upstream
 from registry import GitProjection, Registry
 from sandbox import Sandbox, select_sandbox
 
@@ -70,6 +72,7 @@ class Service:
         with self.parts.database.transaction() as session:
             self.parts.market.adopt(session)
         self.ticker.start()
+        self.parts.checkpointing.start()
         self.upkeep.start()
         self.parts.durable.start()
 
@@ -78,6 +81,7 @@ class Service:
         self.parts.durable.stop()
         self.upkeep.stop()
         self.ticker.stop()
+        self.parts.checkpointing.stop()
         self.sandbox.close()
         self.parts.database.dispose()
 
@@ -112,7 +116,7 @@ def build_service(
         first_key=_first_key(database, parts.keys),
         sandbox=sandbox,
         ticker=Ticker(database=database, market=parts.market, clock=clock),
-        upkeep=_upkeep(parts, checkpoint_interval_s=settings.checkpoint_interval_s),
+        upkeep=_upkeep(parts),
     )
 
 
@@ -123,6 +127,8 @@ class _Rooms:
     clock: Clock
     database: Database
     events: EventLog
+    catalogue: Catalogue
+    upstream: Upstream
     market: Market
     ledger: Ledger
     budgets: Budgets
@@ -135,12 +141,17 @@ def _build_parts(
     settings: Settings, clock: Clock, database: Database, signer: Signer, sandbox: Sandbox
 ) -> Parts:
     events = EventLog(database, clock)
+    catalogue = Catalogue() if settings.models is None else Catalogue.read(settings.models)
     rooms = _Rooms(
         clock=clock,
         database=database,
         events=events,
-        market=Market(clock=clock, settings=_market_settings(settings), events=events),
-        ledger=Ledger(clock=clock, signer=signer, origin=LOG_ORIGIN),
+        catalogue=catalogue,
+        upstream=Upstream(),
+        market=Market(
+            clock=clock, settings=_market_settings(settings, catalogue), events=events
+        ),
+        ledger=Ledger(clock=clock),
         budgets=Budgets(clock=clock),
         registry=Registry(clock=clock, signer=signer, events=events),
         projection=GitProjection(settings.repositories_folder, database),
@@ -148,13 +159,18 @@ def _build_parts(
     )
     terms = _terms(settings)
     durable = DurableWork(database, clock)
+    checkpoints = Checkpoints(clock=clock, signer=signer, origin=LOG_ORIGIN)
     trust = TrustRoot(keys=tuple(signer.public_keys()))
     return Parts(
         **vars(rooms),
         trust=trust.sign(partial(signer.sign, KeyPurpose.ROOT)),
         keys=ApiKeys(clock),
         mutations=Mutations(database, clock),
-        audit=Audit(keys=trust.keys_for(KeyPurpose.CHECKPOINT), origin=LOG_ORIGIN),
+        audit=Audit(signer=signer, origin=LOG_ORIGIN),
+        checkpoints=checkpoints,
+        checkpointing=CheckpointLoop(
+            database, checkpoints, interval_s=settings.checkpoint_interval_s
+        ),
         orders=_build_orders(rooms, durable, sandbox, terms),
         terms=terms,
         durable=durable,
@@ -175,12 +191,21 @@ def _build_orders(
     record = OrderRecord(rooms.clock, rooms.events)
     repair = RepairSynthesizer()
     synthesizers: Mapping[str, Synthesizer] = {repair.name: repair}
+    models = OrderModels(
+        database=rooms.database,
+        clock=rooms.clock,
+        metering=metering,
+        catalogue=rooms.catalogue,
+        upstream=rooms.upstream,
+        terms=terms,
+    )
     search = CandidateSearch(
         database=rooms.database,
         events=rooms.events,
         gold=rooms.gold,
         sandbox=sandbox,
         synthesizers=synthesizers,
+        models=models,
         terms=terms,
     )
     durable.register(WORKFLOW, _build_workflow(rooms, sandbox, terms, metering, record, search))
@@ -229,15 +254,10 @@ def _build_workflow(  # noqa: PLR0917 - each of the six is another kind of part
     )
 
 
-def _upkeep(parts: Parts, *, checkpoint_interval_s: float) -> Upkeep:
+def _upkeep(parts: Parts) -> Upkeep:
     return Upkeep(
         parts.database,
         [
-            Chore(
-                name="sign the ledger's head",
-                interval_s=checkpoint_interval_s,
-                run=parts.ledger.checkpoint,
-            ),
             Chore(
                 name="renew channel pointers",
                 interval_s=POINTER_CHECK_INTERVAL_S,
@@ -271,7 +291,8 @@ def _terms(settings: Settings) -> OrderTerms:
     )
 
 
-def _market_settings(settings: Settings) -> MarketSettings:
+def _market_settings(settings: Settings, catalogue: Catalogue) -> MarketSettings:
     return MarketSettings(
         smoothing=Fraction(settings.smoothing), tick_interval_s=settings.tick_interval_s
     )
+        resources=(*DEFAULT_RESOURCES, *catalogue.resources()),

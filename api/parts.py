@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from aem.proof import Envelope
+from api.checkpointing import CheckpointLoop
 from api.idempotency import Mutations
 from api.keys import ApiKeys
 from core.clock import Clock
@@ -10,7 +11,7 @@ from core.database import Database
 from core.events import EventLog
 from devops_agent import DurableWork, Orders, OrderTerms
 from gold import GoldService
-from ledger import Audit, Budgets, Ledger
+from ledger import Audit, Budgets, Checkpoints, Ledger
 from market import Market
 from registry import GitProjection, Registry
 
@@ -28,6 +29,8 @@ class Parts:
     ledger: Ledger
     budgets: Budgets
     audit: Audit
+    checkpoints: Checkpoints
+    checkpointing: CheckpointLoop
     market: Market
     gold: GoldService
     registry: Registry

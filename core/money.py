@@ -8,8 +8,8 @@ rate kappa is held as utok per USD, an integer (paper, section 4.3).
 import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
 
+from aem.proof.audit import Currency as Currency  # noqa: PLC0414 - the unit, for rooms above
 from core.errors import BadRequestError
 
 UTOK_PER_TOKEN = 1_000_000
@@ -19,13 +19,6 @@ MAX_AMOUNT = 2**63 - 1
 """What a 64-bit column holds: 9.2e12 tokens, or 9.2e9 US dollars."""
 
 _DECIMAL = re.compile(r"[0-9]{1,13}(\.[0-9]+)?")
-
-
-class Currency(StrEnum):
-    """The unit in which an account counts."""
-
-    UTOK = "utok"
-    NUSD = "nusd"
 
 
 class AmountError(BadRequestError):

@@ -18,9 +18,9 @@ from ledger.accounts import (
     class_of,
 )
 from ledger.attempts import Attempt, AttemptRequest, AttemptStatus
-from ledger.audit import Audit, AuditReport
+from ledger.audit import Audit
 from ledger.budgets import Budgets, BudgetState
-from ledger.checks import BadRecord, Finding
+from ledger.checkpoints import Checkpoints
 from ledger.domain import (
     Account,
     Batch,
@@ -46,9 +46,11 @@ from ledger.errors import (
     BudgetNotFoundError,
     BudgetNotSetError,
     BudgetSettingError,
+    CheckpointNotFoundError,
     IdempotencyKeyReusedError,
     InsufficientFundsError,
     RootExistsError,
+    TransferNotFoundError,
     TransferRejectedError,
     UnboundedCostError,
     UsageError,
@@ -81,8 +83,6 @@ __all__ = [
     "AttemptRequest",
     "AttemptStatus",
     "Audit",
-    "AuditReport",
-    "BadRecord",
     "Batch",
     "BatchError",
     "BatchResult",
@@ -96,7 +96,8 @@ __all__ = [
     "BudgetSettingError",
     "BudgetState",
     "Budgets",
-    "Finding",
+    "CheckpointNotFoundError",
+    "Checkpoints",
     "Hold",
     "IdempotencyKeyReusedError",
     "InsufficientFundsError",
@@ -113,6 +114,7 @@ __all__ = [
     "RootExistsError",
     "Statement",
     "Transfer",
+    "TransferNotFoundError",
     "TransferRejectedError",
     "UnboundedCostError",
     "UsageError",

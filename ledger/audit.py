@@ -1,64 +1,25 @@
 """The audit: proves from the stored rows alone that no money was lost, forged or overspent."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.orm import Session
 
-from aem.proof import Checkpoint, Envelope, MalformedError, TrustedKey
-from ledger.checks import BadRecord, BooksCheck, FiatCheck, Finding, IdentityCheck, LogCheck
-from ledger.store import journal, log
+from aem.proof import Checkpoint, Envelope, KeyPurpose, MalformedError, ProofError
+from aem.proof.audit import AuditReport, LogCheck, MoneyRun
+from core.signing import Signer
+from ledger.records import record_hash
+from ledger.store import journal, log, signed
 
-_UNREADABLE = (TypeError, ValueError, KeyError, AttributeError)
-"""What forged values raise where amounts and names are expected."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AuditReport:
-    """What an audit found, statement by statement.
-
-    Attributes:
-        log: every record is sealed and unchanged, none is missing or extra, and every signed
-            checkpoint fits.
-        balances: balances rebuilt from the journal equal the stored ones.
-        identity: M = E - B, from rebuilt balances, issuance decisions and usage.
-        fiat: each day's admitted liability (held, spent, in suspense) is within its budget.
-    """
-
-    log: Finding
-    balances: Finding
-    identity: Finding
-    fiat: Finding
-
-    @property
-    def verified(self) -> bool:
-        """Whether all statements hold."""
-        return all(finding.holds for finding in vars(self).values())
-
-    @property
-    def first_bad(self) -> BadRecord | None:
-        """The first record that is wrong, by the first statement that it breaks."""
-        bad = (finding.first_bad for finding in vars(self).values())
-        return next((record for record in bad if record is not None), None)
-
-    def to_json(self) -> dict[str, Any]:
-        """Write the report as JSON."""
-        bad = self.first_bad
-        return {
-            "verified": self.verified,
-            "first_bad": None if bad is None else dict(vars(bad)),
-            "statements": {name: finding.to_json() for name, finding in vars(self).items()},
-        }
+_UNHASHABLE = b"".ljust(32, b"\0")
+"""Stands for the leaf of a forged value of a type that no record has."""
 
 
 class Audit:
     """Checks the ledger's statements on one state of the database."""
 
-    def __init__(self, *, keys: Sequence[TrustedKey], origin: str) -> None:
-        """Trust these checkpoint keys, for the log of this name."""
-        self._keys = keys
+    def __init__(self, *, signer: Signer, origin: str) -> None:
+        """Trust this signer's checkpoint keys, retired ones too, for the log of this name."""
+        self._signer = signer
         self._origin = origin
 
     def verify(self, session: Session, *, outside: Envelope | None = None) -> AuditReport:
@@ -72,14 +33,22 @@ class Audit:
             outside: a checkpoint kept elsewhere; it also shows a log that was rewritten whole.
         """
         _hold_snapshot(session)
-        run = _Run(LogCheck(keys=self._keys, origin=self._origin))
+        keys = [key for key in self._signer.public_keys() if key.purpose is KeyPurpose.CHECKPOINT]
+        check, money = LogCheck(keys=keys, origin=self._origin), MoneyRun()
         waiting = _Checkpoints(session, outside)
-        waiting.check_up_to(run.log)
+        waiting.check_up_to(check)
         for entry in log.entries(session):
-            run.add(entry)
-            waiting.check_up_to(run.log)
-        waiting.blame_rest(run.log)
-        return run.finish(session)
+            if entry.number != check.size:
+                check.blame("log_entry", str(check.size), "is missing")
+            check.add(entry.leaf_hash, _hash_of(entry), entry.record, entry.record_id)
+            if entry.row is not None:
+                money.add(entry.record, entry.row, check.size - 1)
+            waiting.check_up_to(check)
+        waiting.blame_rest(check)
+        return AuditReport(
+            log=check.finish(log.head(session), unsealed=log.first_unsealed(session)),
+            **vars(money.finish(journal.account_rows(session), journal.open_hold_rows(session))),
+        )
 
 
 def _hold_snapshot(session: Session) -> None:
@@ -88,57 +57,20 @@ def _hold_snapshot(session: Session) -> None:
         session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
 
-class _Run:
-    """One pass over the log's records."""
-
-    def __init__(self, log_check: LogCheck) -> None:
-        self.log = log_check
-        self._books = BooksCheck()
-        self._identity = IdentityCheck()
-        self._fiat = FiatCheck()
-
-    def add(self, entry: log.LogEntry) -> None:
-        self.log.add(entry)
-        if entry.row is None:
-            return
-        match entry.record:
-            case "transfer":
-                self._add_transfer(entry.row)
-            case "issuance_decision" | "usage":
-                self._add_money(entry.record, entry.row)
-
-    def _add_transfer(self, row: Mapping[str, Any]) -> None:
-        try:
-            self._books.add(row)
-        except _UNREADABLE:
-            self._books.blame(row["id"])
-
-    def _add_money(self, record: str, row: Mapping[str, Any]) -> None:
-        try:
-            if record == "usage":
-                self._identity.add_usage(row)
-            else:
-                self._identity.add_decision(row)
-                self._fiat.add_decision(row)
-        except _UNREADABLE:
-            self._identity.blame(record, row["id"])
-
-    def finish(self, session: Session) -> AuditReport:
-        return AuditReport(
-            log=self.log.finish(log.head(session), unsealed=log.first_unsealed(session)),
-            balances=self._books.finish(
-                journal.account_rows(session), journal.open_hold_rows(session)
-            ),
-            identity=self._identity.finish(self._books.money_utok()),
-            fiat=self._fiat.finish(self._books.sums),
-        )
+def _hash_of(entry: log.LogEntry) -> bytes | None:
+    if entry.row is None:
+        return None
+    try:
+        return record_hash(entry.record, entry.row)
+    except ProofError:
+        return _UNHASHABLE
 
 
 class _Checkpoints:
     """Signed checkpoints in the order of their sizes, the outside one among them."""
 
     def __init__(self, session: Session, outside: Envelope | None) -> None:
-        self._stored = log.all_checkpoints(session)
+        self._stored = signed.stream(session)
         self._next = next(self._stored, None)
         self._outside = outside
 
@@ -149,10 +81,10 @@ class _Checkpoints:
             try:
                 check.check(Envelope.from_json(json.loads(self._next.envelope)), name=name)
             except (ValueError, MalformedError):
-                check.blame_checkpoint(name, "is no signed envelope")
+                check.blame("checkpoint", name, "is no signed envelope")
             self._next = next(self._stored, None)
         if self._outside is not None and _size_of(self._outside) in (None, check.size):
-            check.check(self._outside, name="outside")
+            check.check(self._outside, name="outside", is_outside=True)
             self._outside = None
 
     def blame_rest(self, check: LogCheck) -> None:
@@ -160,7 +92,7 @@ class _Checkpoints:
         left = [] if self._next is None else [str(self._next.size)]
         left += [] if self._outside is None else ["outside"]
         for name in left:
-            check.blame_checkpoint(name, f"is ahead of the log, which has {check.size} records")
+            check.blame("checkpoint", name, f"is ahead of the log, which has {check.size} records")
 
 
 def _size_of(envelope: Envelope) -> int | None:

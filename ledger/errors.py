@@ -8,7 +8,9 @@ BadRequestError
 `-- UsageError                 reported usage is negative or priced below its base
 NotFoundError
 |-- BudgetNotFoundError
-`-- AttemptNotFoundError
+|-- AttemptNotFoundError
+|-- TransferNotFoundError
+`-- CheckpointNotFoundError
 ConflictError
 |-- IdempotencyKeyReusedError  the key came before with another request
 |-- TransferRejectedError      the ledger's rules refuse a transfer (its name in `rejection`)
@@ -64,6 +66,18 @@ class AttemptNotFoundError(NotFoundError):
     """There is no attempt of that name."""
 
     reason = "attempt_not_found"
+
+
+class TransferNotFoundError(NotFoundError):
+    """There is no transfer of that name, or not for this principal."""
+
+    reason = "transfer_not_found"
+
+
+class CheckpointNotFoundError(NotFoundError):
+    """No checkpoint was signed at that size."""
+
+    reason = "checkpoint_not_found"
 
 
 class IdempotencyKeyReusedError(ConflictError):

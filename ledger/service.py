@@ -1,29 +1,17 @@
-"""What the other rooms do with money: post, look, and take checkpoints."""
+"""What the other rooms do with money: post and look."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from aem.proof import (
-    CHECKPOINT_PAYLOAD_TYPE,
-    Checkpoint,
-    Envelope,
-    KeyPurpose,
-    canonical_json,
-    digest_of,
-    sign_envelope,
-)
+from aem.proof import canonical_json, digest_of
 from core.clock import Clock
-from core.signing import Signer
-from ledger import sealing
 from ledger.domain import Account, Batch, BatchResult, ExpireHold, Page, Transfer
 from ledger.errors import BatchError
 from ledger.posting import Posting
-from ledger.store import journal, log
+from ledger.store import journal
 from ledger.store import metering as metering_store
 from ledger.usage import UsageRecord
 
@@ -48,17 +36,9 @@ class Statement:
 class Ledger:
     """Double-entry books in the caller's transactions; it never commits."""
 
-    def __init__(self, *, clock: Clock, signer: Signer, origin: str) -> None:
-        """Keep the collaborators; no I/O.
-
-        Args:
-            clock: what transfers are dated by.
-            signer: signs checkpoints under the checkpoint key.
-            origin: name of the log in its checkpoints; one line.
-        """
+    def __init__(self, *, clock: Clock) -> None:
+        """Keep the clock, which transfers are dated by; no I/O."""
         self._clock = clock
-        self._signer = signer
-        self._origin = origin
         self._posting = Posting(clock=clock, scope="post", is_privileged=False)
         self._expiry = Posting(clock=clock, scope="expire")
 
@@ -175,35 +155,6 @@ class Ledger:
             is_newest_first=True,
         )
         return Statement(account=self.account(session, code), transfers=_page(found, limit))
-
-    def checkpoint(self, session: Session) -> Envelope:
-        """Sign the log's size and root, what the session has posted included, and store that.
-
-        Call it last in a transaction, or in one of its own: it seals what waits, and the log's
-        head then stays locked until the session ends. Idempotent for one size.
-
-        Raises:
-            SigningKeyError: the checkpoint key cannot be used.
-        """
-        sealing.seal(session)
-        head = log.head(session)
-        latest = log.latest_checkpoint(session)
-        if latest is not None and latest.size == head.size:
-            return Envelope.from_json(json.loads(latest.envelope))
-        checkpoint = Checkpoint(origin=self._origin, size=head.size, root=head.root())
-        envelope = sign_envelope(
-            payload_type=CHECKPOINT_PAYLOAD_TYPE,
-            payload=checkpoint.to_payload(),
-            sign=partial(self._signer.sign, KeyPurpose.CHECKPOINT),
-        )
-        stored = log.StoredCheckpoint(
-            size=head.size,
-            root=checkpoint.root,
-            envelope=canonical_json(envelope.to_json()).decode(),
-            at=self._clock.now(),
-        )
-        log.add_checkpoint(session, stored)
-        return envelope
 
 
 def _number(cursor: str) -> int | None:

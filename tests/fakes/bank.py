@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from aem.proof import Envelope
+from aem.proof.audit import AuditReport
 from core.database import Database
 from core.signing import KeyFileSigner
 from ledger import (
@@ -13,11 +14,11 @@ from ledger import (
     Attempt,
     AttemptRequest,
     Audit,
-    AuditReport,
     Batch,
     BatchResult,
     BudgetAmounts,
     Budgets,
+    Checkpoints,
     Ledger,
     Metering,
     UsageLine,
@@ -40,6 +41,7 @@ class Bank:
     clock: FakeClock
     signer: KeyFileSigner
     ledger: Ledger
+    checkpoints: Checkpoints
     budgets: Budgets
     metering: Metering
     audit: Audit
@@ -53,10 +55,11 @@ class Bank:
             database=database,
             clock=clock,
             signer=signer,
-            ledger=Ledger(clock=clock, signer=signer, origin=ORIGIN),
+            ledger=Ledger(clock=clock),
+            checkpoints=Checkpoints(clock=clock, signer=signer, origin=ORIGIN),
             budgets=Budgets(clock=clock),
             metering=Metering(clock=clock),
-            audit=Audit(keys=signer.public_keys(), origin=ORIGIN),
+            audit=Audit(signer=signer, origin=ORIGIN),
         )
 
     def do(self, work: Callable[..., Answer], *arguments: Any, **named: Any) -> Answer:
@@ -106,6 +109,15 @@ class Bank:
 
     def settle(self, attempt_id: str = "try-1", *lines: UsageLine) -> Attempt:
         return self.do(self.metering.settle, attempt_id=attempt_id, lines=lines or (line(),))
+
+    def checkpoint(self) -> Envelope:
+        """Sign the log's head, if it grew, and return the newest checkpoint."""
+        with self.database.reading() as session:
+            due = self.checkpoints.due(session)
+        if due is not None:
+            self.do(self.checkpoints.keep, self.checkpoints.sign(due))
+        with self.database.reading() as session:
+            return self.checkpoints.latest(session)
 
     def verify(self, outside: Envelope | None = None) -> AuditReport:
         with self.database.reading() as session:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -81,12 +82,24 @@ def sign_envelope(
     return Envelope(payload_type=payload_type, payload=payload, signatures=(signature,))
 
 
-def verify_envelope(envelope: Envelope, keys: Sequence[TrustedKey], purpose: KeyPurpose) -> bytes:
+def verify_envelope(
+    envelope: Envelope,
+    keys: Sequence[TrustedKey],
+    purpose: KeyPurpose,
+    *,
+    at: datetime | None = None,
+) -> bytes:
     """Return the payload if a trusted key of this purpose signed it; further signatures may stand.
+
+    Args:
+        envelope: payload and signatures.
+        keys: whom to trust; keys of other purposes count for nothing.
+        purpose: what the payload is for.
+        at: when it was signed by its own word: the key must have been in force then.
 
     Raises:
         MalformedError: the payload's type is not the one that keys of this purpose sign.
-        UntrustedError: no signature names a trusted key of this purpose.
+        UntrustedError: no signature names a trusted key of this purpose, in force at that time.
         WrongSignatureError: one does, and none of those fits.
     """
     expected = PAYLOAD_TYPES[purpose]
@@ -98,10 +111,15 @@ def verify_envelope(envelope: Envelope, keys: Sequence[TrustedKey], purpose: Key
     named = [entry for entry in envelope.signatures if entry.key_id in trusted]
     if not named:
         raise UntrustedError(f"no trusted {purpose.value} key signed the {expected} envelope")
+    valid = [entry for entry in named if at is None or trusted[entry.key_id].is_valid_at(at)]
+    if not valid:
+        raise UntrustedError(
+            f"the {purpose.value} key {named[0].key_id} was not in force at {at}, when it signed"
+        )
     message = pre_authentication_encoding(envelope.payload_type, envelope.payload)
-    if not any(_fits(trusted[entry.key_id], entry, message) for entry in named):
+    if not any(_fits(trusted[entry.key_id], entry, message) for entry in valid):
         raise WrongSignatureError(
-            f"the signature of {purpose.value} key {named[0].key_id} does not fit the payload"
+            f"the signature of {purpose.value} key {valid[0].key_id} does not fit the payload"
         )
     return envelope.payload
 

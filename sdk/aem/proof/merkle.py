@@ -14,6 +14,8 @@ from aem.proof.payload import require_count, require_object, require_text
 
 HASH_SIZE_BYTES = 32
 
+_sha256 = hashlib.sha256
+
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 """The root of a tree without leaves."""
 
@@ -56,22 +58,13 @@ class Frontier:
 
     def append(self, leaf: bytes) -> "Frontier":
         """Return the frontier with one more leaf, given by its `leaf_hash`."""
-        peaks = list(self.peaks)
-        merged = leaf
-        rest = self.size
-        while rest & 1:
-            merged = node_hash(peaks.pop(), merged)
-            rest >>= 1
-        return Frontier(size=self.size + 1, peaks=(*peaks, merged))
+        tree = GrowingTree(self)
+        tree.append(leaf)
+        return tree.frontier()
 
     def root(self) -> bytes:
         """Return the Merkle root of all leaves so far."""
-        if not self.peaks:
-            return EMPTY_ROOT
-        root = self.peaks[-1]
-        for peak in reversed(self.peaks[:-1]):
-            root = node_hash(peak, root)
-        return root
+        return _root_of_peaks(self.peaks)
 
     def to_json(self) -> dict[str, Any]:
         """Write the frontier as JSON, hashes in hex."""
@@ -92,6 +85,44 @@ class Frontier:
         except ValueError as error:
             raise MalformedError(f"a frontier's peak is no hex text: {error}") from error
         return cls(size=require_count(fields["size"], "size"), peaks=peaks)
+
+
+class GrowingTree:
+    """A tree of which only the right edge is kept, appended to in place.
+
+    A leaf costs one more hash on average, so that long logs are hashed in one pass.
+    """
+
+    def __init__(self, frontier: Frontier | None = None) -> None:
+        """Go on from a frontier; without one, from the empty tree."""
+        self.size = frontier.size if frontier else 0
+        self._peaks = list(frontier.peaks) if frontier else []
+
+    def append(self, leaf: bytes) -> None:
+        """Add a leaf, given by its `leaf_hash`."""
+        peaks, rest = self._peaks, self.size
+        while rest & 1:
+            leaf = _sha256(_NODE_PREFIX + peaks.pop() + leaf).digest()
+            rest >>= 1
+        peaks.append(leaf)
+        self.size += 1
+
+    def frontier(self) -> Frontier:
+        """Return the right edge as a value."""
+        return Frontier(size=self.size, peaks=tuple(self._peaks))
+
+    def root(self) -> bytes:
+        """Return the Merkle root of all leaves so far."""
+        return _root_of_peaks(self._peaks)
+
+
+def _root_of_peaks(peaks: Sequence[bytes]) -> bytes:
+    if not peaks:
+        return EMPTY_ROOT
+    root = peaks[-1]
+    for peak in reversed(peaks[:-1]):
+        root = node_hash(peak, root)
+    return root
 
 
 def root_of(leaf_hashes: Sequence[bytes]) -> bytes:

@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import TextClause, bindparam, select, text
 
-from aem.proof import KeyPurpose, TrustRoot
 from api.composition import LOG_ORIGIN
 from core.database import Database, UtcDateTime, make_engine, metadata
 from core.signing import KeyFileSigner
@@ -62,10 +61,8 @@ def read_facts(world: World, *, late_s: float = LATE_S) -> Facts:
                 for name, query in (QUERIES | _MONEY | _UNFINISHED).items()
             }
             order = dict(session.execute(select(metadata.tables["orders"])).one()._mapping)
-            keys = TrustRoot(
-                keys=tuple(KeyFileSigner(world.settings().keys_folder).public_keys())
-            ).keys_for(KeyPurpose.CHECKPOINT)
-            audit = Audit(keys=keys, origin=LOG_ORIGIN).verify(session)
+            signer = KeyFileSigner(world.settings().keys_folder)
+            audit = Audit(signer=signer, origin=LOG_ORIGIN).verify(session)
     finally:
         database.dispose()
     unfinished = {name: rows[name] for name in _UNFINISHED if rows[name]}

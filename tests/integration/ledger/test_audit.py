@@ -16,7 +16,7 @@ from aem.proof import (
     Signature,
     sign_envelope,
 )
-from ledger import AuditReport
+from aem.proof.audit import AuditReport
 from tests.fakes.bank import ORIGIN, USD, Bank, line
 from tests.fakes.intruder import tamper
 from tests.fakes.keys import FakeKeys
@@ -28,11 +28,11 @@ def used(funded: Bank) -> Bank:
     for attempt_id in ("try-1", "try-2"):
         funded.admit(attempt_id)
         funded.settle(attempt_id, line(200), line(100))
-        funded.do(funded.ledger.checkpoint)
+        funded.checkpoint()
     funded.admit("lost", bound_utok=1_000_000_000)
     funded.do(funded.metering.lose, attempt_id="lost")
     funded.clock.advance(days=1)
-    funded.do(funded.ledger.checkpoint)
+    funded.checkpoint()
     funded.admit("open", bound_nusd=5, bound_utok=5_000_000)
     return funded
 
@@ -46,7 +46,7 @@ def audit_after(bank: Bank, *statements: str, outside: Envelope | None = None) -
 
 def broken(report: AuditReport) -> set[str]:
     assert report.verified is False
-    return {name for name, finding in vars(report).items() if not finding.holds}
+    return {name for name, finding in report.statements.items() if not finding.holds}
 
 
 def first_bad(report: AuditReport) -> tuple[str, str]:
@@ -97,7 +97,7 @@ EDITS = (
         table="ledger_usage",
         where="status = 'unknown'",
         change="burn_utok = burn_utok - 1",
-        breaks="log identity",
+        breaks="log identity receipts",
         record="usage",
     ),
     Edit(
@@ -111,7 +111,7 @@ EDITS = (
         table="ledger_issuance_decisions",
         where="day = '2026-01-05'",
         change="issued_utok = issued_utok + 1",
-        breaks="log identity",
+        breaks="log identity receipts",
         record="issuance_decision",
     ),
     Edit(
@@ -203,7 +203,7 @@ def test_an_honest_ledger_is_verified_with_its_figures(used: Bank) -> None:
 
 def test_an_empty_ledger_is_verified(bank: Bank) -> None:
     assert bank.verify().verified
-    bank.do(bank.ledger.checkpoint)
+    bank.checkpoint()
     assert bank.verify().log.figures == {"size": 0, "checkpoints": 1}
 
 
@@ -242,7 +242,7 @@ def test_invented_rows_are_named(used: Bank) -> None:
 def test_removed_rows_are_named(used: Bank) -> None:
     usage_id = one(used, "SELECT id FROM ledger_usage WHERE status = 'unknown'")
     usage = audit_after(used, f"DELETE FROM ledger_usage WHERE id = '{usage_id}'")
-    assert broken(usage) == {"log", "identity"}
+    assert broken(usage) == {"log", "identity", "receipts"}
     assert first_bad(usage) == ("usage", usage_id)
     for number in ("0", "5"):
         entry = audit_after(used, f"DELETE FROM ledger_log_entries WHERE number = {number}")
@@ -261,7 +261,7 @@ def test_reordered_entries_are_found(used: Bank) -> None:
 
 
 def test_a_log_that_was_cut_back_is_behind_its_checkpoints(used: Bank) -> None:
-    outside = used.do(used.ledger.checkpoint)
+    outside = used.checkpoint()
     size = Checkpoint.from_payload(outside.payload).size
     cut = f"DELETE FROM ledger_log_entries WHERE number >= {size - 1}"
     bad = audit_after(used, cut).log.first_bad
@@ -280,11 +280,11 @@ def sign(bank: Bank, purpose: KeyPurpose) -> Callable[[bytes], Signature]:
 
 
 def test_a_checkpoint_that_does_not_fit_is_found(used: Bank) -> None:
-    honest = Checkpoint.from_payload(used.do(used.ledger.checkpoint).payload)
+    honest = Checkpoint.from_payload(used.checkpoint().payload)
     own = sign(used, KeyPurpose.CHECKPOINT)
     cases = [
-        (Checkpoint(origin=ORIGIN, size=3, root=b"r" * 32), own),
-        (Checkpoint(origin="other", size=honest.size, root=honest.root), own),
+        (Checkpoint(origin=ORIGIN, size=3, root=b"r" * 32, at=honest.at), own),
+        (Checkpoint(origin="other", size=honest.size, root=honest.root, at=honest.at), own),
         (honest, FakeKeys("stranger").signer(KeyPurpose.CHECKPOINT)),
         (honest, sign(used, KeyPurpose.POINTER)),
     ]

@@ -22,7 +22,7 @@ def used(funded: Bank) -> Bank:
     """Every append-only table has a row."""
     funded.admit()
     funded.settle()
-    funded.do(funded.ledger.checkpoint)
+    funded.checkpoint()
     return funded
 
 

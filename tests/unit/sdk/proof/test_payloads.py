@@ -32,7 +32,7 @@ POINTER = ChannelPointer(
     issued_at=NOON,
     expires_at=NOON + timedelta(days=7),
 )
-CHECKPOINT = Checkpoint(origin="aem.example/ledger", size=7, root=bytes(range(32)))
+CHECKPOINT = Checkpoint(origin="aem.example/ledger", size=7, root=bytes(range(32)), at=NOON)
 STATEMENT = statement(
     subject_name="acme/extractor",
     subject_digest=digest_of(b"v2"),
@@ -93,7 +93,10 @@ def test_a_key_twice_is_refused_though_all_keys_are_there() -> None:
 
 
 def test_a_checkpoint_has_the_body_of_c2sp_tlog_checkpoint() -> None:
-    text = "aem.example/ledger\n7\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
+    text = (
+        "aem.example/ledger\n7\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
+        "2030-01-02T12:00:00.250000Z\n"  # an extension line, as C2SP allows
+    )
     assert CHECKPOINT.to_payload() == text.encode()
     assert Checkpoint.from_payload(text.encode()) == CHECKPOINT
 
@@ -110,11 +113,14 @@ def test_a_checkpoint_has_the_body_of_c2sp_tlog_checkpoint() -> None:
         "log\n7\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
         "log\n7\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\nmore\n",
         "\n7\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n",
+        "log\n7\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\nyesterday\n",
     ],
 )
 def test_what_is_no_checkpoint_is_refused(text: str) -> None:
     with pytest.raises(MalformedError):
         Checkpoint.from_payload(text.encode())
+    with pytest.raises(MalformedError):
+        Checkpoint.from_payload(f"{text}2030-01-02T12:00:00.250000Z\n".encode())
 
 
 def test_bytes_that_are_no_text_are_no_checkpoint() -> None:
@@ -203,7 +209,14 @@ def test_keys_are_found_by_purpose() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"key_id": "00"}, {"purpose": "all"}, {"public_key": "YQ=="}, {"more": 1}]
+    "change",
+    [
+        {"key_id": "00"},
+        {"purpose": "all"},
+        {"public_key": "YQ=="},
+        {"valid_until": "tomorrow"},
+        {"more": 1},
+    ],
 )
 def test_what_is_no_trusted_key_is_refused(change: dict[str, Any]) -> None:
     value = FakeKeys().trusted(KeyPurpose.ROOT).to_json()
