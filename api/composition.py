@@ -24,7 +24,6 @@ from devops_agent import (
     CandidateSearch,
     DurableWork,
     MeteredWork,
-    OrderModels,
     OrderMetering,
     OrderRecord,
     Orders,
@@ -38,7 +37,7 @@ from devops_agent import (
 )
 from gold import GoldService, Judge
 from ledger import Audit, Budgets, Checkpoints, Ledger, Metering
-from market import DEFAULT_RESOURCES, Catalogue, Market, MarketSettings, Ticker, Upstream
+from market import Market, MarketSettings, Ticker
 from registry import GitProjection, Registry
 from sandbox import Sandbox, select_sandbox
 
@@ -127,8 +126,6 @@ class _Rooms:
     clock: Clock
     database: Database
     events: EventLog
-    catalogue: Catalogue
-    upstream: Upstream
     market: Market
     ledger: Ledger
     budgets: Budgets
@@ -141,16 +138,11 @@ def _build_parts(
     settings: Settings, clock: Clock, database: Database, signer: Signer, sandbox: Sandbox
 ) -> Parts:
     events = EventLog(database, clock)
-    catalogue = Catalogue() if settings.models is None else Catalogue.read(settings.models)
     rooms = _Rooms(
         clock=clock,
         database=database,
         events=events,
-        catalogue=catalogue,
-        upstream=Upstream(),
-        market=Market(
-            clock=clock, settings=_market_settings(settings, catalogue), events=events
-        ),
+        market=Market(clock=clock, settings=_market_settings(settings), events=events),
         ledger=Ledger(clock=clock),
         budgets=Budgets(clock=clock),
         registry=Registry(clock=clock, signer=signer, events=events),
@@ -191,21 +183,12 @@ def _build_orders(
     record = OrderRecord(rooms.clock, rooms.events)
     repair = RepairSynthesizer()
     synthesizers: Mapping[str, Synthesizer] = {repair.name: repair}
-    models = OrderModels(
-        database=rooms.database,
-        clock=rooms.clock,
-        metering=metering,
-        catalogue=rooms.catalogue,
-        upstream=rooms.upstream,
-        terms=terms,
-    )
     search = CandidateSearch(
         database=rooms.database,
         events=rooms.events,
         gold=rooms.gold,
         sandbox=sandbox,
         synthesizers=synthesizers,
-        models=models,
         terms=terms,
     )
     durable.register(WORKFLOW, _build_workflow(rooms, sandbox, terms, metering, record, search))
@@ -291,8 +274,7 @@ def _terms(settings: Settings) -> OrderTerms:
     )
 
 
-def _market_settings(settings: Settings, catalogue: Catalogue) -> MarketSettings:
+def _market_settings(settings: Settings) -> MarketSettings:
     return MarketSettings(
         smoothing=Fraction(settings.smoothing), tick_interval_s=settings.tick_interval_s
     )
-        resources=(*DEFAULT_RESOURCES, *catalogue.resources()),
