@@ -25,6 +25,7 @@ from devops_agent import (
     DurableWork,
     MeteredWork,
     OrderMetering,
+    OrderModels,
     OrderRecord,
     Orders,
     OrderTerms,
@@ -37,7 +38,7 @@ from devops_agent import (
 )
 from gold import GoldService, Judge
 from ledger import Audit, Budgets, Checkpoints, Ledger, Metering
-from market import Market, MarketSettings, Ticker
+from market import DEFAULT_RESOURCES, Catalogue, Market, MarketSettings, Ticker, Upstream
 from registry import GitProjection, Registry
 from sandbox import Sandbox, select_sandbox
 
@@ -82,6 +83,7 @@ class Service:
         self.ticker.stop()
         self.parts.checkpointing.stop()
         self.sandbox.close()
+        self.parts.upstream.close()
         self.parts.database.dispose()
 
 
@@ -126,6 +128,8 @@ class _Rooms:
     clock: Clock
     database: Database
     events: EventLog
+    catalogue: Catalogue
+    upstream: Upstream
     market: Market
     ledger: Ledger
     budgets: Budgets
@@ -138,11 +142,14 @@ def _build_parts(
     settings: Settings, clock: Clock, database: Database, signer: Signer, sandbox: Sandbox
 ) -> Parts:
     events = EventLog(database, clock)
+    catalogue = Catalogue() if settings.models is None else Catalogue.read(settings.models)
     rooms = _Rooms(
         clock=clock,
         database=database,
         events=events,
-        market=Market(clock=clock, settings=_market_settings(settings), events=events),
+        catalogue=catalogue,
+        upstream=Upstream(),
+        market=Market(clock=clock, settings=_market_settings(settings, catalogue), events=events),
         ledger=Ledger(clock=clock),
         budgets=Budgets(clock=clock),
         registry=Registry(clock=clock, signer=signer, events=events),
@@ -183,12 +190,21 @@ def _build_orders(
     record = OrderRecord(rooms.clock, rooms.events)
     repair = RepairSynthesizer()
     synthesizers: Mapping[str, Synthesizer] = {repair.name: repair}
+    models = OrderModels(
+        database=rooms.database,
+        clock=rooms.clock,
+        metering=metering,
+        catalogue=rooms.catalogue,
+        upstream=rooms.upstream,
+        terms=terms,
+    )
     search = CandidateSearch(
         database=rooms.database,
         events=rooms.events,
         gold=rooms.gold,
         sandbox=sandbox,
         synthesizers=synthesizers,
+        models=models,
         terms=terms,
     )
     durable.register(WORKFLOW, _build_workflow(rooms, sandbox, terms, metering, record, search))
@@ -200,6 +216,7 @@ def _build_orders(
         registry=rooms.registry,
         durable=durable,
         synthesizers=synthesizers,
+        catalogue=rooms.catalogue,
         terms=terms,
     )
 
@@ -271,10 +288,17 @@ def _terms(settings: Settings) -> OrderTerms:
         synthesis_session_s=settings.synthesis_session_s,
         synthesis_case_runs=settings.synthesis_case_runs,
         validation_session_s=settings.validation_session_s,
+        model_call_s=settings.model_call_s,
+        model_tokens=settings.model_tokens,
+        synthesis_model=settings.synthesis_model,
+        duplicate_threshold=settings.duplicate_threshold,
+        refuses_duplicates=settings.duplicates == "refuse",
     )
 
 
-def _market_settings(settings: Settings) -> MarketSettings:
+def _market_settings(settings: Settings, catalogue: Catalogue) -> MarketSettings:
     return MarketSettings(
-        smoothing=Fraction(settings.smoothing), tick_interval_s=settings.tick_interval_s
+        resources=(*DEFAULT_RESOURCES, *catalogue.resources()),
+        smoothing=Fraction(settings.smoothing),
+        tick_interval_s=settings.tick_interval_s,
     )

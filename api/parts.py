@@ -12,7 +12,7 @@ from core.events import EventLog
 from devops_agent import DurableWork, Orders, OrderTerms
 from gold import GoldService
 from ledger import Audit, Budgets, Checkpoints, Ledger
-from market import Market
+from market import Catalogue, Market, Upstream
 from registry import GitProjection, Registry
 
 
@@ -31,6 +31,8 @@ class Parts:
     audit: Audit
     checkpoints: Checkpoints
     checkpointing: CheckpointLoop
+    catalogue: Catalogue
+    upstream: Upstream
     market: Market
     gold: GoldService
     registry: Registry

@@ -19,6 +19,12 @@ class Settings(BaseSettings):
         sandbox: ``auto`` (Docker, else bubblewrap, said loudly), ``docker`` or ``bubblewrap``.
         threshold_tokens: C_dev, what a wallet must hold before it may order.
         fee_tokens: what an accepted order pays beyond what was metered.
+        duplicate_threshold: how alike a submission may not be to another owner's version.
+        duplicates: whether such a submission is refused, or only recorded in the order.
+        models: the catalogue of language models; None for a service without any.
+        synthesis_model: what synthesizers ask where an order names no model.
+        model_call_s: how long one call of a model may take.
+        model_tokens: most tokens that one attempt at a piece of an order's work may use.
         tick_interval_s: how often prices are set.
         smoothing: omega of the paper's section 6.2.
         checkpoint_interval_s: how often the ledger's head is signed.
@@ -36,6 +42,12 @@ class Settings(BaseSettings):
     synthesis_session_s: int = Field(default=300, ge=1, le=3600)
     synthesis_case_runs: int = Field(default=12_000, ge=1)
     validation_session_s: int = Field(default=60, ge=1, le=3600)
+    duplicate_threshold: float = Field(default=0.8, ge=0.5, le=1)
+    duplicates: Literal["refuse", "warn"] = "refuse"
+    models: Path | None = None
+    synthesis_model: str = ""
+    model_call_s: float = Field(default=60.0, gt=0, le=600)
+    model_tokens: int = Field(default=1_000_000, ge=1, le=1_000_000_000)
     tick_interval_s: int = Field(default=60, ge=1, le=3600)
     smoothing: Decimal = Field(default=Decimal("0.3"), gt=0, lt=1)
     checkpoint_interval_s: float = Field(default=1.0, gt=0)

@@ -12,6 +12,7 @@ from devops_agent.domain import (
 )
 from devops_agent.durable import DurableWork
 from devops_agent.metering import OrderMetering
+from devops_agent.model_calls import OrderModels
 from devops_agent.orders import CANDIDATE_SYNTHESIZER, Orders, Submission
 from devops_agent.progress import OrderRecord, order_topic
 from devops_agent.publication import Publication
@@ -30,6 +31,7 @@ __all__ = [
     "MeteredWork",
     "Order",
     "OrderMetering",
+    "OrderModels",
     "OrderMoney",
     "OrderRecord",
     "OrderRequest",

@@ -14,8 +14,15 @@ from core.database import Database
 from core.events import EventLog
 from devops_agent import store
 from devops_agent.domain import FileRole, Order, OrderTerms, WorkKey
-from devops_agent.evaluation import VARIANT, SandboxEvaluator, dev_case, holdout_cases
-from devops_agent.metering import SEARCH_MIN_MS, Use
+from devops_agent.evaluation import (
+    HOLDOUT,
+    VARIANT,
+    SandboxEvaluator,
+    dev_case,
+    holdout_cases,
+)
+from devops_agent.metering import SEARCH_MIN_MS, Affordable, Use
+from devops_agent.model_calls import OrderModels
 from devops_agent.sessions import metered_session, session_limits
 from devops_agent.synthesis import (
     Progress,
@@ -72,28 +79,37 @@ class CandidateSearch:
         gold: GoldService,
         sandbox: Sandbox,
         synthesizers: Mapping[str, Synthesizer],
+        models: OrderModels,
         terms: OrderTerms,
     ) -> None:
         """Keep the collaborators; no I/O."""
         self._database = database
+        self._models = models
         self._events = events
         self._gold = gold
         self._sandbox = sandbox
         self._synthesizers = synthesizers
         self._terms = terms
 
-    def bound(
-        self, session: Session, order: Order, affordable: Callable[[Use], bool]
-    ) -> Use | None:
+    def bound(self, session: Session, order: Order, affordable: Affordable) -> Use | None:
         """Take what the terms allow and the escrow affords, the judging kept aside."""
-        judged_cases = 2 * holdout_cases(self._gold.show(session, order.request.gold))
-        judging_ms = 2 * self._terms.validation_session_s * 1000
+        judging = self._judging(holdout_cases(self._gold.show(session, order.request.gold)))
         sandbox_ms = largest_affordable(
             self._terms.synthesis_session_s * 1000,
             SEARCH_MIN_MS,
-            lambda ms: affordable(Use(sandbox_ms=ms + judging_ms, judged_cases=judged_cases)),
+            lambda ms: affordable(Use(sandbox_ms=ms), judging, *self._asking(order, ms)),
         )
         return None if sandbox_ms is None else Use(sandbox_ms=sandbox_ms)
+
+    def _judging(self, cases: int) -> Use:
+        """Return what judging the finalist and the incumbent will take at most."""
+        return Use(sandbox_ms=2 * self._terms.validation_session_s * 1000, judged_cases=2 * cases)
+
+    def _asking(self, order: Order, sandbox_ms: int) -> list[Use]:
+        """Return what is kept aside for model calls: a short search asks less."""
+        most_ms = self._terms.synthesis_session_s * 1000
+        tokens = self._terms.model_tokens * sandbox_ms // most_ms
+        return [Use(model=model, output_tokens=tokens) for model in order.quote["models"]]
 
     def perform(self, key: WorkKey, bound: Use, meter: UseMeter) -> Performed:
         """Search within the bound; keep the finalist, if there is one, with the order."""
@@ -115,7 +131,15 @@ class CandidateSearch:
                 runs_max=self._terms.synthesis_case_runs,
                 session_s=limits.session_s,
             )
-            tools = Tools(evaluator=evaluator, progress=self._progress(order.id))
+            tools = Tools(
+                evaluator=evaluator,
+                progress=self._progress(order.id),
+                models=self._models.for_work(
+                    key,
+                    kept=[self._judging(len(dataset.cases(HOLDOUT)))],
+                    duration_s=limits.session_s,
+                ),
+            )
             found = _searched(synthesizer, context, tools)
         return _performed(order.id, found, pace)
 
@@ -152,6 +176,7 @@ class CandidateSearch:
             dev_cases=[dev_case(case) for case in cases],
             traces=traces,
             metrics=metrics | order.request.metrics,
+            model=order.request.model,
         )
 
     def _progress(self, order_id: str) -> Callable[[Progress], None]:

@@ -67,7 +67,7 @@ class OrderRequest:
         deployment: whether a version that passes is promoted.
         synthesizer: name of a registered synthesizer, or ``candidate`` for one made elsewhere.
         metrics: named numbers that the buyer adds to those computed from the traces.
-        model: the catalogue's name of the model that the synthesizer asks, "" for the house's.
+        model: the catalogue's name of the model that the synthesizer asks, "" for none.
     """
 
     artifact: str
@@ -153,7 +153,14 @@ class OrderTerms:
         validation_session_s: how long each of finalist and incumbent may, on the holdout.
         synthesis_case_runs: how many dev-case runs a search may spend: it bounds the search, so
             that the same order gives the same result on a faster or slower machine.
+        duplicate_threshold: how alike another owner's version may not be, 0 to 1.
+        refuses_duplicates: whether a submission that is so alike is refused; else the order only
+            records it.
         attempts: how often a piece of work is tried when the service itself fails at it.
+        model_call_s: how long one call of a language model may take.
+        model_tokens: most tokens, sent and received, that one attempt at a piece of work may use.
+        model_tries: how often a call is made that the provider refused without a bill.
+        synthesis_model: the model that a synthesizer asks where the buyer names none.
     """
 
     threshold_utok: int = 100_000_000
@@ -161,7 +168,13 @@ class OrderTerms:
     synthesis_session_s: int = 300
     validation_session_s: int = 60
     synthesis_case_runs: int = 12_000
+    duplicate_threshold: float = 0.8
+    refuses_duplicates: bool = True
     attempts: int = 3
+    model_call_s: float = 60.0
+    model_tokens: int = 1_000_000
+    model_tries: int = 3
+    synthesis_model: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

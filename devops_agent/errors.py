@@ -7,12 +7,19 @@ AemError
 |-- PaymentRequiredError
 |   |-- BelowThresholdError       the wallet is below C_dev
 |   `-- EscrowNotCoveredError     the wallet does not hold what the escrow takes
-`-- NotFoundError
-    `-- OrderNotFoundError
+|-- ConflictError
+|   `-- NearDuplicateError        the artifact is a copy of another owner's version
+|-- NotFoundError
+|   `-- OrderNotFoundError
+`-- InfrastructureError
+    |-- ModelOverbilledError      a provider bills more than a call can cost
+    `-- WorkGivenUpError          another worker has taken the order over
 """
 
 from core.errors import (
     BadRequestError,
+    ConflictError,
+    InfrastructureError,
     NotFoundError,
     PaymentRequiredError,
 )
@@ -42,7 +49,25 @@ class EscrowNotCoveredError(PaymentRequiredError):
     reason = "escrow_not_covered"
 
 
+class NearDuplicateError(ConflictError):
+    """The submitted artifact is a near-duplicate of another owner's version, which is older."""
+
+    reason = "near_duplicate"
+
+
 class OrderNotFoundError(NotFoundError):
     """No such order, or none that this principal may see."""
 
     reason = "order_not_found"
+
+
+class ModelOverbilledError(InfrastructureError):
+    """A model's provider bills more than the proven bound of a call: the operator's loss."""
+
+    reason = "model_overbilled"
+
+
+class WorkGivenUpError(InfrastructureError):
+    """The work was slow enough to be taken for dead, and is another worker's now."""
+
+    reason = "work_given_up"

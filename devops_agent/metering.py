@@ -4,8 +4,9 @@ Every transaction here calls the market before the ledger, as the market asks.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Protocol
 
 from sqlalchemy.orm import Session
 
@@ -27,6 +28,7 @@ from ledger import (
 )
 from market import (
     JUDGED_CASE,
+    MILLIUNITS_PER_UNIT,
     SANDBOX_SECOND,
     Market,
     PriceVector,
@@ -62,6 +64,14 @@ class Use:
     def to_json(self) -> dict[str, int]:
         """Write for the record."""
         return asdict(self)
+
+
+class Affordable(Protocol):
+    """Tells whether an escrow covers some uses together, the fee kept aside."""
+
+    def __call__(self, *uses: Use) -> bool:
+        """Return whether the escrow covers them all."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +125,9 @@ class OrderMetering:
         self._metering = metering
         self._terms = terms
 
-    def quote(self, session: Session, *, budget: str, holdout_cases: int) -> Quote:
+    def quote(
+        self, session: Session, *, budget: str, holdout_cases: int, models: Sequence[str] = ()
+    ) -> Quote:
         """Quote an order at the prices in force: from the shortest search to the longest."""
         judged = 2 * holdout_cases * 1000
         judging_ms = 2 * self._terms.validation_session_s * MS_PER_S
@@ -133,10 +145,20 @@ class OrderMetering:
                     quantity_min_milliunits=judged,
                     quantity_max_milliunits=judged,
                 ),
+                *self._model_lines(models),
             ],
             fee_utok=self._terms.fee_utok,
             exchange_rate=self._budgets.open_day(session, budget).rate,
         )
+
+    def _model_lines(self, models: Sequence[str]) -> list[QuoteLine]:
+        """Quote from no call at all to as many tokens, each way, as a stage may use."""
+        most = self._terms.model_tokens * MILLIUNITS_PER_UNIT
+        return [
+            QuoteLine(resource=resource, quantity_min_milliunits=0, quantity_max_milliunits=most)
+            for model in models
+            for resource in (input_resource(model), output_resource(model))
+        ]
 
     def wallet_available_utok(self, session: Session, owner: str) -> int:
         """Return what a wallet may spend; a wallet that was never funded has nothing."""
@@ -156,14 +178,14 @@ class OrderMetering:
             ),
         )
 
-    def affordable(self, session: Session, order: Order) -> Callable[[Use], bool]:
+    def affordable(self, session: Session, order: Order) -> Affordable:
         """Return a test of what the escrow can still pay, fee and validation kept aside."""
         vector = self._market.current(session)
         rate = self._budgets.open_day(session, order.budget).rate
         available = self._ledger.account(session, _escrow(order)).available
 
-        def is_affordable(use: Use) -> bool:
-            price_utok = _price_utok(_lines(vector, use), rate)
+        def is_affordable(*uses: Use) -> bool:
+            price_utok = sum(_price_utok(_lines(vector, use), rate) for use in uses)
             return price_utok + self._terms.fee_utok <= available
 
         return is_affordable
@@ -225,6 +247,8 @@ class OrderMetering:
             self._market.release(session, row.lease_id)
             end = self._metering.lose if row.dispatched_at else self._metering.release
             end(session, attempt_id=attempt.id)
+            if row.result is None:
+                store.finish_work(session, attempt.id, self._clock.now(), {"status": "lost"})
 
     def compensate(
         self, session: Session, order: Order, attempt_id: str, charged_utok: int

@@ -1,7 +1,7 @@
 """Taking orders: refusals in their documented order, the quote, the escrow, the queue."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -18,16 +18,19 @@ from devops_agent.durable import DurableWork
 from devops_agent.errors import (
     BelowThresholdError,
     EscrowNotCoveredError,
+    NearDuplicateError,
     OrderNotFoundError,
     SubmissionError,
 )
 from devops_agent.evaluation import holdout_cases
 from devops_agent.metering import OrderMetering
 from devops_agent.progress import OrderRecord
+from devops_agent.synthesis import Synthesizer
 from devops_agent.traces import parse_traces
 from devops_agent.workflow import WORKFLOW
 from gold import GoldNotFoundError, GoldService
-from registry import Registry
+from market import Catalogue
+from registry import Registry, Substance
 
 CANDIDATE_SYNTHESIZER = "candidate"
 """Names the way in of candidates that were made elsewhere."""
@@ -49,21 +52,29 @@ class Submission:
     traces: bytes
     candidate: bytes | None
     bundles: tuple[Bundle, ...]
+    substances: tuple[Substance, ...]
     fault: AemError | ArtifactError | None
 
     @classmethod
     def read(cls, *, artifact: bytes, traces: bytes, candidate: bytes | None) -> "Submission":
         """Parse the files; never raises for what is wrong with them."""
         bundles: tuple[Bundle, ...] = ()
+        substances: tuple[Substance, ...] = ()
         fault: AemError | ArtifactError | None = None
         try:
             parse_traces(traces)
             archives = [artifact] if candidate is None else [artifact, candidate]
             bundles = tuple(map(_runnable, archives))
+            substances = tuple(map(Substance.of, bundles))
         except (AemError, ArtifactError) as error:
             fault = error
         return cls(
-            artifact=artifact, traces=traces, candidate=candidate, bundles=bundles, fault=fault
+            artifact=artifact,
+            traces=traces,
+            candidate=candidate,
+            bundles=bundles,
+            substances=substances,
+            fault=fault,
         )
 
 
@@ -79,7 +90,8 @@ class Orders:
         gold: GoldService,
         registry: Registry,
         durable: DurableWork,
-        synthesizers: Collection[str],
+        synthesizers: Mapping[str, Synthesizer],
+        catalogue: Catalogue,
         terms: OrderTerms,
     ) -> None:
         """Keep the collaborators; no I/O."""
@@ -90,6 +102,7 @@ class Orders:
         self._registry = registry
         self._durable = durable
         self._synthesizers = synthesizers
+        self._catalogue = catalogue
         self._terms = terms
 
     def submit(
@@ -107,19 +120,24 @@ class Orders:
             MaxPriceBelowQuoteError: the maximum is below the quoted minimum.
             EscrowNotCoveredError: the wallet is below the escrow.
             NotFoundError, BadRequestError, ArtifactError: what is wrong with the submission.
+            NearDuplicateError: it is a copy of another owner's artifact.
         """
         self._require_owner(principal, request)
         self._require_threshold(session, principal)
+        request = self._with_model(request)
+        models = self._models(request)
         budget = principal.namespace
         quote = self._metering.quote(
             session,
             budget=budget,
             holdout_cases=self._holdout_cases(session, request.gold),
+            models=models,
         )
         quote.require(now=self._clock.now(), max_price_utok=request.max_price_utok)
         escrow_utok = min(request.max_price_utok, quote.maximum_utok)
         self._require_covered(session, principal, escrow_utok)
         self._require_sound(session, principal, request, submission)
+        checks = self._check_originality(session, request, submission)
         now = self._clock.now()
         order = Order(
             id=new_id("ord"),
@@ -129,9 +147,10 @@ class Orders:
             principal=principal.id,
             state=OrderState.ESCROWED,
             money=OrderMoney(escrowed_utok=escrow_utok),
-            quote=_quote_json(quote),
+            quote=_quote_json(quote) | {"models": models},
             created_at=now,
             updated_at=now,
+            summary={"checks": {"near_duplicates": checks}},
         )
         self._record.add(session, order)
         self._keep_files(session, order.id, submission)
@@ -219,6 +238,61 @@ class Orders:
             raise SubmissionError(
                 f"there is no synthesizer {request.synthesizer!r}; this service has {known}"
             )
+        if not is_candidate:
+            self._require_model(request)
+
+    def _check_originality(
+        self, session: Session, request: OrderRequest, submission: Submission
+    ) -> dict[str, Any]:
+        """Look for other owners' versions that the submission is a copy of; say what was found.
+
+        Raises:
+            NearDuplicateError: there is one, and the terms refuse copies.
+        """
+        threshold = self._terms.duplicate_threshold
+        copied = None
+        for substance in submission.substances:
+            copied = copied or self._registry.duplicates.find(
+                session,
+                substance,
+                namespace=request.artifact.partition("/")[0],
+                threshold=threshold,
+            )
+        if copied is not None and self._terms.refuses_duplicates:
+            raise NearDuplicateError(
+                f"{request.artifact} is a near-duplicate of {copied.artifact} v{copied.number}"
+                f" (similarity {copied.likeness.similarity:.0%}, and {threshold:.0%} is too much):"
+                " order an improvement of your own work",
+                evidence=copied.to_json(),
+            )
+        return {
+            "policy": "refuse" if self._terms.refuses_duplicates else "warn",
+            "threshold": threshold,
+            "found": copied.to_json() if copied else None,
+        }
+
+    def _with_model(self, request: OrderRequest) -> OrderRequest:
+        """Name the house's model where the synthesizer asks one and the buyer names none."""
+        synthesizer = self._synthesizers.get(request.synthesizer)
+        if request.model or synthesizer is None or not synthesizer.asks_model:
+            return request
+        return replace(request, model=self._terms.synthesis_model)
+
+    def _models(self, request: OrderRequest) -> list[str]:
+        """Return the known models that the order may ask; others are complained of later."""
+        known = {model.name for model in self._catalogue.models}
+        return sorted({request.model} & known)
+
+    def _require_model(self, request: OrderRequest) -> None:
+        asks_model = self._synthesizers[request.synthesizer].asks_model
+        if asks_model != bool(request.model):
+            raise SubmissionError(
+                f"the synthesizer {request.synthesizer} asks a language model: name one"
+                if asks_model
+                else f"the synthesizer {request.synthesizer} asks no language model: name none"
+            )
+        if request.model:
+            self._catalogue.model(request.model)
 
     def _require_dataset(self, session: Session, request: OrderRequest) -> None:
         """Let an artifact be judged by its own namespace's datasets: others' stay unseen."""

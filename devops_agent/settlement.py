@@ -35,6 +35,7 @@ class Settlement:
             state = OrderState.FAILED if outcome is Outcome.FAILED else OrderState.REJECTED
             order = self._record.save(session, replace(order, state=state), reason=reason)
         money = self._pay(session, order, outcome)
+        store.erase_private_replies(session, order.id)
         final = OrderState.REFUNDED if outcome is Outcome.FAILED else OrderState.SETTLED
         self._record.save(
             session,

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     and_,
     insert,
+    null,
     or_,
     select,
     update,
@@ -80,9 +81,27 @@ work = Table(
     Column("admitted_at", UtcDateTime, nullable=False),
     Column("dispatched_at", UtcDateTime),
     Column("finished_at", UtcDateTime),
-    Column("result", JSON),
+    Column("result", JSON(none_as_null=True)),
 )
 """One row for each attempt at a piece of work, written when it is admitted."""
+
+model_calls = Table(
+    "order_model_calls",
+    metadata,
+    Column("attempt_id", ForeignKey("order_work.attempt_id"), primary_key=True),
+    Column("order_id", ForeignKey("orders.id"), nullable=False),
+    Column("stage", String(60), nullable=False),
+    Column("digest", String(80), nullable=False),
+    Column("occurrence", BigInteger, nullable=False),
+    Column("model", String(60), nullable=False),
+    Column("request", JSON(none_as_null=True)),
+    Column("reply", JSON(none_as_null=True)),
+    Index("ix_order_model_calls_order", "order_id", "stage", "digest"),
+)
+"""What was asked of models and what came back; one row for each attempt at a call.
+
+Calls that saw the holdout keep no request, and their replies only until the order ends.
+"""
 
 
 def add(session: Session, order: Order) -> None:
@@ -184,6 +203,84 @@ def finish_work(session: Session, attempt_id: str, at: datetime, outcome: Any) -
     """Record what came of an attempt; its row must be locked, and without a result."""
     session.execute(
         update(work).where(work.c.attempt_id == attempt_id).values(finished_at=at, result=outcome)
+    )
+
+
+def add_model_call(
+    session: Session,
+    *,
+    attempt_id: str,
+    order_id: str,
+    stage: str,
+    digest: str,
+    occurrence: int,
+    model: str,
+    request: Any,
+) -> None:
+    """Write a call that is about to be made; its attempt's row must be there."""
+    session.execute(
+        insert(model_calls).values(
+            attempt_id=attempt_id,
+            order_id=order_id,
+            stage=stage,
+            digest=digest,
+            occurrence=occurrence,
+            model=model,
+            request=request,
+        )
+    )
+
+
+def keep_model_reply(session: Session, attempt_id: str, reply: Any) -> None:
+    """Keep what came back of a call."""
+    session.execute(
+        update(model_calls).where(model_calls.c.attempt_id == attempt_id).values(reply=reply)
+    )
+
+
+def answered_model_call(
+    session: Session, *, order_id: str, stage: str, digest: str, occurrence: int
+) -> Any:
+    """Return the reply that a call of this request was given before, or None."""
+    query = select(model_calls.c.reply).where(
+        model_calls.c.order_id == order_id,
+        model_calls.c.stage == stage,
+        model_calls.c.digest == digest,
+        model_calls.c.occurrence == occurrence,
+        model_calls.c.reply.is_not(null()),
+    )
+    return session.execute(query.limit(1)).scalar()
+
+
+def open_model_calls(session: Session, order_id: str) -> Sequence[str]:
+    """Return the attempts at calls of an order that have no outcome, and lock the order."""
+    get(session, order_id, lock=True)
+    query = (
+        select(work.c.attempt_id)
+        .join(model_calls, model_calls.c.attempt_id == work.c.attempt_id)
+        .where(model_calls.c.order_id == order_id, work.c.result.is_(null()))
+        .order_by(work.c.attempt_id)
+    )
+    return session.execute(query).scalars().all()
+
+
+def list_model_calls(session: Session, order_id: str) -> Sequence[Row[Any]]:
+    """Return an order's calls with the record of their work, in the order of their admission."""
+    query = (
+        select(model_calls, work.c.admitted_at, work.c.finished_at, work.c.result)
+        .join(work, model_calls.c.attempt_id == work.c.attempt_id)
+        .where(model_calls.c.order_id == order_id)
+        .order_by(work.c.admitted_at, work.c.attempt_id)
+    )
+    return session.execute(query).all()
+
+
+def erase_private_replies(session: Session, order_id: str) -> None:
+    """Forget what models answered about the holdout."""
+    session.execute(
+        update(model_calls)
+        .where(model_calls.c.order_id == order_id, model_calls.c.request.is_(null()))
+        .values(reply=None)
     )
 
 

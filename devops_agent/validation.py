@@ -4,7 +4,7 @@ Each of the two runs in a fresh sandbox session of its own. Only inputs go in; t
 outputs, the clocks and the verdict stay outside.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ from core.database import Database
 from devops_agent import store
 from devops_agent.domain import FileRole, Order, OrderTerms, WorkKey
 from devops_agent.evaluation import HOLDOUT, VARIANT, holdout_cases
-from devops_agent.metering import Use
+from devops_agent.metering import Affordable, Use
 from devops_agent.sessions import metered_session, session_limits
 from devops_agent.work import Performed, UseMeter, largest_affordable
 from gold import CaseOutcome, GoldCase, GoldReport, GoldService, Judge
@@ -56,9 +56,7 @@ class Validation:
         self._sandbox = sandbox
         self._terms = terms
 
-    def bound(
-        self, session: Session, order: Order, affordable: Callable[[Use], bool]
-    ) -> Use | None:
+    def bound(self, session: Session, order: Order, affordable: Affordable) -> Use | None:
         """Bound both sessions and all cases of the holdout, judged for each of the two."""
         cases = holdout_cases(self._gold.show(session, order.request.gold))
         sandbox_ms = largest_affordable(

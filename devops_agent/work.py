@@ -22,7 +22,7 @@ from core.errors import InfrastructureError, PaymentRequiredError
 from devops_agent import store
 from devops_agent.domain import Order, OrderTerms, WorkKey
 from devops_agent.durable import Steps
-from devops_agent.metering import Engagement, OrderMetering, Use
+from devops_agent.metering import Affordable, Engagement, OrderMetering, Use
 
 Json = Any
 
@@ -62,9 +62,7 @@ class Work(Protocol):
         """The name of the stage in the record."""
         ...
 
-    def bound(
-        self, session: Session, order: Order, affordable: Callable[[Use], bool]
-    ) -> Use | None:
+    def bound(self, session: Session, order: Order, affordable: Affordable) -> Use | None:
         """Return the most that the work will use, within what the escrow affords; or None."""
         ...
 

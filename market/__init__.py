@@ -37,12 +37,19 @@ from market.errors import (
 )
 from market.pricing import charge
 from market.service import LEASE_TTL_MAX_S, PRICES_TOPIC, TICK_KIND, Market
-from market.settings import JUDGED_CASE, SANDBOX_SECOND, ListingSettings, MarketSettings
+from market.settings import (
+    DEFAULT_RESOURCES,
+    JUDGED_CASE,
+    SANDBOX_SECOND,
+    ListingSettings,
+    MarketSettings,
+)
 from market.stability import DemandBounds, StabilityVerdict, judge_stability
 from market.ticker import Ticker
 from market.upstream import Upstream, UpstreamReply
 
 __all__ = [
+    "DEFAULT_RESOURCES",
     "JUDGED_CASE",
     "LEASE_TTL_MAX_S",
     "MILLIUNITS_PER_UNIT",

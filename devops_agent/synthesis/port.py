@@ -193,6 +193,8 @@ class SynthesisStatistics:
         baseline_loss: sum of the incumbent's dev losses.
         best_loss: sum of the first candidate's dev losses; the baseline's without a candidate.
         families: by edit family, how many variants were run.
+        replies: by what became of it, how many replies of a language model; see docs/synthesis.md.
+        ended_by: why a search in rounds ended; "" where it went through all it had to try.
     """
 
     runs: int = 0
@@ -201,6 +203,8 @@ class SynthesisStatistics:
     baseline_loss: float = 0.0
     best_loss: float = 0.0
     families: Mapping[str, int] = field(default_factory=dict)
+    replies: Mapping[str, int] = field(default_factory=dict)
+    ended_by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,6 +228,11 @@ class Synthesizer(Protocol):
     @property
     def name(self) -> str:
         """The name by which orders choose the synthesizer."""
+        ...
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether it asks a language model: orders must then name one."""
         ...
 
     def synthesize(self, context: SynthesisContext, tools: Tools) -> SynthesisResult:

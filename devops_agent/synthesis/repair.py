@@ -48,6 +48,7 @@ class RepairSynthesizer:
     """Repairs Python artifacts; needs no network, no key and no model."""
 
     name = "repair"
+    asks_model = False
 
     def synthesize(self, context: SynthesisContext, tools: Tools) -> SynthesisResult:
         """Search for better variants within the evaluator's run budget.
