@@ -19,6 +19,7 @@ from registry.domain import (
     Yank,
     channel_topic,
 )
+from registry.duplicates import MIN_TOKENS, NearDuplicate
 from registry.errors import (
     AcknowledgementRefusedError,
     AlreadyCurrentError,
@@ -36,14 +37,17 @@ from registry.errors import (
     PathRefusedError,
     ReasonRequiredError,
     StaleChannelError,
+    TooMuchTextError,
     VersionNotFoundError,
     VersionYankedError,
 )
 from registry.git import GitProjection
 from registry.service import Registry
+from registry.substance import Substance
 from registry.versions import VersionDifference, Versions
 
 __all__ = [
+    "MIN_TOKENS",
     "POINTER_LIFETIME",
     "Acknowledgement",
     "AcknowledgementRefusedError",
@@ -71,12 +75,15 @@ __all__ = [
     "MoveCause",
     "NameRefusedError",
     "NameTakenError",
+    "NearDuplicate",
     "NoRollbackTargetError",
     "Page",
     "PathRefusedError",
     "ReasonRequiredError",
     "Registry",
     "StaleChannelError",
+    "Substance",
+    "TooMuchTextError",
     "Version",
     "VersionDifference",
     "VersionNotFoundError",

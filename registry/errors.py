@@ -7,6 +7,7 @@ BadRequestError
 |-- ReasonRequiredError          reason_required          a change that must be explained is not
 |-- AttestationRefusedError      attestation_refused      no statement of ours about the version
 |-- AcknowledgementRefusedError  acknowledgement_refused  answers no move of the channel
+|-- TooMuchTextError             too_much_text            more text than can be compared
 `-- CursorRefusedError           cursor_refused           no cursor that a page ended with
 NotAllowedError
 `-- NameTakenError               name_taken               the namespace is somebody else's
@@ -52,6 +53,12 @@ class PathRefusedError(BadRequestError):
     """A file name means something to Git: the repository could not show the version."""
 
     reason = "path_refused"
+
+
+class TooMuchTextError(BadRequestError):
+    """An artifact has more code and text than can be compared with others."""
+
+    reason = "too_much_text"
 
 
 class ReasonRequiredError(BadRequestError):

@@ -28,10 +28,13 @@ from registry.errors import (
     VersionNotFoundError,
     VersionYankedError,
 )
+from registry.likeness import fingerprints
 from registry.objects import Commit, check_paths, commit_id
 from registry.paging import clamp_limit, make_page, read_number
 from registry.store import channels as channel_store
 from registry.store import versions as store
+from registry.store.fingerprints import add_fingerprints
+from registry.substance import Substance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +99,7 @@ class Versions:
 
         Raises:
             VersionNotFoundError: a parent is unknown.
+            TooMuchTextError: there is more than can be compared with other artifacts.
             BadRequestError, NameTakenError: as `check_publishable` says.
         """
         self.check_publishable(artifact=artifact, bundle=bundle, actor=actor)
@@ -106,6 +110,7 @@ class Versions:
             return existing
         for parent in parents:
             self.get(session, parent)
+        substance = Substance.of(bundle)
         version = Version(
             artifact=artifact,
             number=last_number + 1,
@@ -121,6 +126,7 @@ class Versions:
         )
         version = replace(version, commit=commit_id(make_commit(session, version), bundle.files))
         store.add_version(session, version, bundle.files)
+        add_fingerprints(session, artifact, version.number, fingerprints(substance))
         return version
 
     def artifact(self, session: Session, name: str) -> Artifact:

@@ -1,4 +1,7 @@
-"""The registry's tables; all but ``artifacts`` and ``channels`` only grow, kept by triggers."""
+"""The registry's tables; triggers let them only grow.
+
+Not so ``artifacts`` and ``channels``, nor ``version_fingerprints``, which can be made anew.
+"""
 
 from sqlalchemy import (
     JSON,
@@ -75,6 +78,16 @@ version_parents = Table(
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("parent_digest", _DIGEST, ForeignKey("versions.digest"), nullable=False),
 )
+
+version_fingerprints = Table(
+    "version_fingerprints",
+    metadata,
+    Column("fingerprint", BigInteger, primary_key=True, autoincrement=False),
+    Column("artifact", _ARTIFACT, ForeignKey("artifacts.name"), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+"""What near-duplicates are found by: each fingerprint once an artifact, with the number of its
+first version that has it, so that a small change adds few rows."""
 
 version_yanks = Table(
     "version_yanks",
