@@ -85,7 +85,7 @@ def error_metrics(traces: Sequence[Trace]) -> ErrorMetrics:
     return ErrorMetrics(
         traces=count,
         error_rate=_share(sum(t.error is not None for t in traces), count),
-        negative_feedback_rate=_share(sum(map(_is_negative, traces)), count),
+        negative_feedback_rate=_share(sum(map(is_negative, traces)), count),
         latency_p50_ms=_percentile(latencies, 50),
         latency_p95_ms=_percentile(latencies, 95),
         mean_cost_utok=statistics.fmean(costs) if costs else None,
@@ -138,7 +138,8 @@ def _refusal(number: int, what: str) -> TraceFormatError:
     return TraceFormatError(f"line {number} of the traces {what}", line=number)
 
 
-def _is_negative(trace: Trace) -> bool:
+def is_negative(trace: Trace) -> bool:
+    """Whether somebody scored the answer below the middle of [0, 1]."""
     score = (trace.feedback or {}).get("score")
     return isinstance(score, int | float) and score < 0.5  # noqa: PLR2004 - middle of [0, 1]
 

@@ -1,6 +1,7 @@
-"""Synthesis: the port of all synthesizers, and `repair`, which needs nothing but the dev cases."""
+"""Synthesis: the port, `repair` on the dev cases alone, and `openai` with a language model."""
 
 from devops_agent.synthesis.errors import BudgetExhaustedError, UnsupportedKindError
+from devops_agent.synthesis.language import LanguageSynthesizer
 from devops_agent.synthesis.port import (
     Candidate,
     CaseScore,
@@ -25,6 +26,7 @@ __all__ = [
     "DevEvaluator",
     "EditRecord",
     "Evaluation",
+    "LanguageSynthesizer",
     "Progress",
     "RepairSynthesizer",
     "SynthesisContext",

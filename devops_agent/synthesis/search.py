@@ -235,7 +235,7 @@ class Search:
             return None
         # The variant's key has shown that each edit compiles; two in one statement may not.
         bundle = state.bundle.replace(state.program.splice(edits))
-        self._bench.count(edits[-1])
+        self._bench.count(edits[-1].family)
         scores = self._bench.run(
             bundle, probes, stop_above=total_loss(state.scores, probes) - EPSILON
         )
