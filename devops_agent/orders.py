@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from aem.artifact import ArtifactError, ArtifactKind, Bundle
 from core.clock import Clock
+from core.database import format_instant
 from core.errors import AemError, NotAllowedError
 from core.ids import new_id
 from core.money import format_tokens
@@ -183,6 +184,19 @@ class Orders:
             limit=min(limit, PAGE_LIMIT_ROWS),
         )
 
+    def model_calls(
+        self, session: Session, principal: Principal, order_id: str
+    ) -> Sequence[dict[str, Any]]:
+        """Return what an order asked of language models, in order, and what came back.
+
+        Calls about the holdout show what they used, and nothing of what they said.
+
+        Raises:
+            OrderNotFoundError: there is none that this principal may see.
+        """
+        self.get(session, principal, order_id)
+        return [_call_json(row) for row in store.list_model_calls(session, order_id)]
+
     def _require_owner(self, principal: Principal, request: OrderRequest) -> None:
         namespace = request.artifact.partition("/")[0]
         principal.require(Role.TEAM, Role.AGENT)
@@ -328,6 +342,24 @@ def _runnable(archive: bytes) -> Bundle:
 def _require_same_artifact(expected: str, found: str) -> None:
     if expected != found:
         raise SubmissionError(f"the order is for {expected}, but its artifact.toml names {found}")
+
+
+def _call_json(row: Any) -> dict[str, Any]:
+    outcome = row.result or {"status": "open"}
+    is_private = row.request is None
+    return {
+        "id": row.attempt_id,
+        "stage": row.stage.partition(":")[0],
+        "model": row.model,
+        "status": outcome["status"],
+        "reason": outcome.get("reason", ""),
+        "use": outcome.get("use"),
+        "charge_utok": outcome.get("charge_utok", 0),
+        "at": format_instant(row.admitted_at),
+        "is_private": is_private,
+        "request": row.request,
+        "reply": None if is_private else row.reply,
+    }
 
 
 def _quote_json(quote: Any) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class OrderBody(BaseModel):
     channel: str = Field(default="production", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     deployment: Deployment = Deployment.DEPLOY
     synthesizer: str = Field(default="repair", max_length=60)
+    model: str = Field(default="", max_length=60)
     metrics: dict[str, FiniteFloat] = Field(default_factory=dict, max_length=MAX_METRICS)
 
 
@@ -115,6 +116,13 @@ def get_report(order_id: str, parts: PartsOf, caller: Caller) -> dict[str, Any]:
     return reports[-1].view(_AUDIENCES.get(caller.role, Audience.SUBMITTER))
 
 
+@router.get("/{order_id}/calls")
+def list_calls(order_id: str, parts: PartsOf, caller: Caller) -> dict[str, Any]:
+    """List what the order asked of language models, and what came back."""
+    with parts.database.reading() as session:
+        return {"items": parts.orders.model_calls(session, caller, order_id)}
+
+
 def _request(text: str) -> OrderRequest:
     try:
         body = OrderBody.model_validate_json(text)
@@ -130,6 +138,7 @@ def _request(text: str) -> OrderRequest:
         deployment=body.deployment,
         synthesizer=body.synthesizer,
         metrics=body.metrics,
+        model=body.model,
     )
 
 

@@ -34,6 +34,26 @@ def me(caller: Caller) -> dict[str, Any]:
     }
 
 
+@router.get("/api/v1/models")
+def models(parts: PartsOf, _caller: Caller) -> dict[str, Any]:
+    """List the language models that orders may ask, with their limits in tokens."""
+    return {
+        "items": [
+            {
+                "name": model.name,
+                "provider": model.provider,
+                "context_tokens": model.context_tokens,
+                "reply_tokens_max": model.reply_tokens_max,
+                "has_reply_schemas": model.has_reply_schemas,
+                "input_resource": model.input_resource,
+                "output_resource": model.output_resource,
+            }
+            for model in parts.catalogue.models
+        ],
+        "next_cursor": None,
+    }
+
+
 @router.get("/api/v1/prices")
 def prices(parts: PartsOf, _caller: Caller) -> dict[str, Any]:
     """Return the price vector of the tick in force."""

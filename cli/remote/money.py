@@ -226,6 +226,29 @@ def prices(*, as_json: bool) -> None:
     print_table(title, ("resource", ">USD a unit", ">base", ">in use"), rows)
 
 
+@click.command()
+@json_option
+@remote
+def models(*, as_json: bool) -> None:
+    """Show the language models that orders may ask; `aem prices` says what their tokens cost."""
+    with connect() as client:
+        found = client.models()
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            model["name"],
+            model["provider"],
+            model["context_tokens"],
+            model["reply_tokens_max"],
+            "yes" if model["has_reply_schemas"] else "no",
+        )
+        for model in found["items"]
+    ]
+    print_table("Models", ("model", "provider", ">context", ">reply", "reply schemas"), rows)
+
+
 def _print_transfers(title: str, transfers: list[dict[str, Any]], account: str | None) -> None:
     rows = [
         (

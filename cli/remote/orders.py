@@ -1,4 +1,4 @@
-"""``aem submit|status|watch|report``: orders."""
+"""``aem submit|status|watch|report|calls``: orders."""
 
 import json
 from dataclasses import asdict
@@ -44,6 +44,8 @@ STAGES = {
 @click.option("--traces", type=file_type, help="JSON Lines of what the artifact did.")
 @click.option("--max-price", type=Tokens(), required=True, help="Tokens; fee included.")
 @click.option("--candidate", type=folder_type, help="A candidate made elsewhere.")
+@click.option("--synthesizer", default="repair", show_default=True, help="Who searches.")
+@click.option("--model", default="", help="What the synthesizer asks; see `aem models`.")
 @click.option("--channel", default="production", show_default=True)
 @click.option("--propose", is_flag=True, help="Publish what passes, and promote nothing.")
 @click.option("--metric", "metrics", multiple=True, metavar="NAME=NUMBER", help="Repeatable.")
@@ -57,6 +59,8 @@ def submit(
     traces: str | None,
     max_price: int,
     candidate: Path | None,
+    synthesizer: str,
+    model: str,
     channel: str,
     propose: bool,
     metrics: tuple[str, ...],
@@ -77,7 +81,8 @@ def submit(
             max_price_utok=max_price,
             channel=channel,
             deployment="propose" if propose else "deploy",
-            synthesizer="candidate" if candidate else "repair",
+            synthesizer="candidate" if candidate else synthesizer,
+            model=model,
             metrics=numbers,
             candidate=Bundle.from_folder(candidate) if candidate else None,
         )
@@ -143,6 +148,37 @@ def report(order_id: str, *, as_json: bool) -> None:
         print_json(found)
         return
     print_report(found)
+
+
+@click.command()
+@click.argument("order_id")
+@json_option
+@remote
+def calls(order_id: str, *, as_json: bool) -> None:
+    """Show what an order asked of language models, what it paid, and how each call ended.
+
+    With --json the requests and replies too, but for calls about the holdout.
+    """
+    with connect() as client:
+        found = client.order_calls(order_id)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            call["at"],
+            call["stage"],
+            call["model"],
+            call["status"],
+            (call["use"] or {}).get("input_tokens", ""),
+            (call["use"] or {}).get("output_tokens", ""),
+            tokens(call["charge_utok"]),
+            call["reason"],
+        )
+        for call in found["items"]
+    ]
+    columns = ("at", "stage", "model", "status", ">sent", ">received", ">tokens", "reason")
+    print_table("Model calls", columns, rows)
 
 
 def print_report(found: dict[str, Any]) -> None:

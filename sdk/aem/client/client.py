@@ -305,6 +305,7 @@ class Client:
         channel: str = "production",
         deployment: str = "deploy",
         synthesizer: str = "repair",
+        model: str = "",
         metrics: Mapping[str, float] | None = None,
         candidate: Bundle | None = None,
         idempotency_key: str | None = None,
@@ -319,6 +320,7 @@ class Client:
             channel: whose head is the incumbent.
             deployment: ``deploy`` promotes a version that passes, ``propose`` only publishes it.
             synthesizer: who makes candidates.
+            model: what the synthesizer asks; "" for the service's choice, or for none.
             metrics: named numbers beside those that are computed from the traces.
             candidate: one made elsewhere, instead of a synthesizer's.
             idempotency_key: fixed by a caller that may have to submit again after its own crash.
@@ -330,6 +332,7 @@ class Client:
             "channel": channel,
             "deployment": deployment,
             "synthesizer": synthesizer,
+            "model": model,
             "metrics": dict(metrics or {}),
         }
         files = {
@@ -357,6 +360,14 @@ class Client:
     def order_report(self, order_id: str) -> Json:
         """Return an order's gold report as far as the caller may see it."""
         return self._object(f"/api/v1/orders/{order_id}/report")
+
+    def models(self) -> Json:
+        """List the language models that orders may ask, with their limits."""
+        return self._object("/api/v1/models")
+
+    def order_calls(self, order_id: str) -> Json:
+        """Return what an order asked of language models, and what came back."""
+        return self._object(f"/api/v1/orders/{order_id}/calls")
 
     def _object(self, path: str, **query: Any) -> Json:
         result: Json = self._connection.get(path, **query)

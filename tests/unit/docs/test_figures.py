@@ -9,6 +9,7 @@ from api.settings import Settings
 from core.money import ExchangeRate, ceil_div
 from gold.permutation import level_of_try
 from gold.power import conversations_needed
+from market import Catalogue
 from market.settings import JUDGED_CASE, SANDBOX_SECOND
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -47,7 +48,7 @@ class TestMoney:
     RATE = ExchangeRate(utok_per_usd=1_000_000_000)
     PRICES = {  # noqa: RUF012 - a constant
         resource.name: resource.base_price_pusd
-        for resource in _market_settings(Settings.model_construct()).resources
+        for resource in _market_settings(Settings.model_construct(), Catalogue()).resources
     }
 
     def tokens(self, *, sandbox_ms: int, cases: int, second_pusd: int | None = None) -> Decimal:
