@@ -5,10 +5,12 @@ SQLite and PostgreSQL run the same statements. On SQLite a transaction that may 
 half-way because another writer came between its read and its write.
 """
 
-from collections.abc import Iterator
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     DateTime,
@@ -22,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -30,6 +33,21 @@ BUSY_TIMEOUT_S = 30.0
 
 POOL_SIZE = 10
 POOL_OVERFLOW = 20
+
+RETRY_PATIENCE_S = 10.0
+"""How long work is done again while the database breaks off: a restart of it takes less."""
+
+_TRANSIENT_STATES = ("08", "40", "53300", "57P")
+"""PostgreSQL's errors (its appendix A): connection, transaction rollback, too many connections,
+and operator intervention."""
+
+_PRIMARY_CODE = 0xFF
+"""SQLite's extended codes have the primary one in their lowest byte."""
+
+RETRY_FIRST_DELAY_S = 0.02
+RETRY_LAST_DELAY_S = 1.0
+
+Answer = TypeVar("Answer")
 
 metadata = MetaData(
     naming_convention={
@@ -105,6 +123,30 @@ class Database:
         with Session(self.writing_engine, expire_on_commit=False) as session, session.begin():
             yield session
 
+    def retry(
+        self, work: Callable[[Session], Answer], *, patience_s: float = RETRY_PATIENCE_S
+    ) -> Answer:
+        """Do work in a transaction of its own, and again while the database breaks it off.
+
+        A connection that is lost in a commit does not tell whether that took place. The work must
+        therefore find again what it has done, as everything under an idempotency key does; then
+        it takes place once.
+
+        Raises:
+            DBAPIError: what is not `is_transient`, at once; what is, after `patience_s`.
+        """
+        give_up_s = time.monotonic() + patience_s
+        delay_s = RETRY_FIRST_DELAY_S
+        while True:
+            try:
+                with self.transaction() as session:
+                    return work(session)
+            except DBAPIError as error:
+                if not is_transient(error) or time.monotonic() + delay_s > give_up_s:
+                    raise
+            time.sleep(delay_s)
+            delay_s = min(2 * delay_s, RETRY_LAST_DELAY_S)
+
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """Open a session that sees one state of the database and keeps no writer waiting."""
@@ -114,6 +156,21 @@ class Database:
     def dispose(self) -> None:
         """Close all pooled connections."""
         self.engine.dispose()
+
+
+def is_transient(error: DBAPIError) -> bool:
+    """Tell whether the same work may succeed later: nothing is wrong with it by itself.
+
+    That is a lost or refused connection, a server that starts, stops or has none left, a deadlock,
+    a serialization failure, and SQLite's lock after its time-out.
+    """
+    busy = getattr(error.orig, "sqlite_errorcode", None)
+    if busy is not None:
+        return busy & _PRIMARY_CODE in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None or error.connection_invalidated:
+        return error.connection_invalidated or isinstance(error, OperationalError)
+    return str(state).startswith(_TRANSIENT_STATES)
 
 
 def make_engine(url: str) -> Engine:

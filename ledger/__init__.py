@@ -49,16 +49,20 @@ from ledger.errors import (
     CheckpointNotFoundError,
     IdempotencyKeyReusedError,
     InsufficientFundsError,
+    PostingUnknownError,
     RootExistsError,
     TransferNotFoundError,
     TransferRejectedError,
     UnboundedCostError,
     UsageError,
+    WriterBusyError,
+    WriterClosedError,
 )
 from ledger.metering import Metering
 from ledger.policy import Budget, BudgetAmounts, BudgetSetting, IssuanceDecision
 from ledger.service import Ledger, Statement
 from ledger.usage import UsageLine, UsageRecord
+from ledger.writer import Writer
 
 __all__ = [
     "BOND",
@@ -109,6 +113,7 @@ __all__ = [
     "Page",
     "Phase",
     "PostHold",
+    "PostingUnknownError",
     "RejectionReason",
     "Reverse",
     "RootExistsError",
@@ -121,5 +126,8 @@ __all__ = [
     "UsageLine",
     "UsageRecord",
     "VoidHold",
+    "Writer",
+    "WriterBusyError",
+    "WriterClosedError",
     "class_of",
 ]

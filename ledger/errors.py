@@ -21,9 +21,19 @@ ConflictError
 PaymentRequiredError
 |-- InsufficientFundsError     a token account does not cover it
 `-- BudgetExhaustedError       the day's fiat budget does not cover it
+InfrastructureError
+|-- WriterBusyError            too much waits for the group-commit writer; nothing was done
+|-- WriterClosedError          the group-commit writer does not run; nothing was done
+`-- PostingUnknownError        nobody knows whether it was posted; the same key tells
 """
 
-from core.errors import BadRequestError, ConflictError, NotFoundError, PaymentRequiredError
+from core.errors import (
+    BadRequestError,
+    ConflictError,
+    InfrastructureError,
+    NotFoundError,
+    PaymentRequiredError,
+)
 
 
 class AccountCodeError(BadRequestError):
@@ -126,3 +136,21 @@ class BudgetExhaustedError(PaymentRequiredError):
     """The day's fiat budget, or a limit inside its tree, does not cover the bound."""
 
     reason = "budget_exhausted"
+
+
+class WriterBusyError(InfrastructureError):
+    """Too many commands wait for the group-commit writer; nothing was done."""
+
+    reason = "writer_busy"
+
+
+class WriterClosedError(InfrastructureError):
+    """The group-commit writer does not run, or ended before the batch's turn; nothing was done."""
+
+    reason = "writer_closed"
+
+
+class PostingUnknownError(InfrastructureError):
+    """The batch was or was not posted; sending it again under its key posts it once and tells."""
+
+    reason = "posting_unknown"

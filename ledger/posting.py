@@ -31,7 +31,7 @@ from ledger.store import journal
 from ledger.store.tables import row_of
 
 Answer = BatchResult | IdempotencyKeyReusedError
-"""What becomes of a batch among others."""
+"""What becomes of a batch among others: its result, or why its key gives none."""
 
 
 class Posting:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction
 
+from aem.proof import GrowingTree
 from ledger.records import record_hash
 from ledger.store import log
 
@@ -52,9 +53,10 @@ def seal(session: Session) -> None:
     ]
     head = log.lock_head(session)
     entries = [{"number": number, **leaf} for number, leaf in enumerate(leaves, head.size)]
+    tree = GrowingTree(head)
     for leaf in leaves:
-        head = head.append(leaf["leaf_hash"])
-    log.append(session, entries, head)
+        tree.append(leaf["leaf_hash"])
+    log.append(session, entries, tree.frontier())
 
 
 def _take(session: Session) -> list[_Waiting]:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from aem.proof import canonical_json, digest_of
 from core.clock import Clock
 from ledger.domain import Account, Batch, BatchResult, ExpireHold, Page, Transfer
-from ledger.errors import BatchError
+from ledger.errors import BatchError, IdempotencyKeyReusedError
 from ledger.posting import Posting
 from ledger.store import journal
 from ledger.store import metering as metering_store
@@ -57,6 +57,16 @@ class Ledger:
             IdempotencyKeyReusedError: the key came before with other commands.
         """
         return self._posting.post(session, batch)
+
+    def post_all(
+        self, session: Session, batches: Sequence[Batch]
+    ) -> list[BatchResult | IdempotencyKeyReusedError]:
+        """Post batches one after the other in the caller's transaction, as one set.
+
+        Gives what `post` would give for each, its error among it: none of them fails another.
+        That is many times as fast as posting them one by one; see also `Writer`.
+        """
+        return self._posting.post_all(session, batches)
 
     def expire_holds(self, session: Session, *, limit: int = EXPIRY_LIMIT_ROWS) -> int:
         """Free holds whose time is over, the oldest first; return how many.

@@ -1,37 +1,13 @@
 """Threads that start together: never overspent, and never refused while funds cover it."""
 
-import threading
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 from core.errors import PaymentRequiredError
 from ledger import Batch, Move
 from tests.fakes.bank import TOKEN, USD, Bank, line
+from tests.fakes.threads import THREADS, together
 
-THREADS = 6
 EACH = 4
-
-
-def together(work: Callable[[int], Any], count: int = THREADS) -> list[Any]:
-    """Run the work in threads from a barrier; return what each gave or raised."""
-    barrier = threading.Barrier(count)
-    answers: list[Any] = [None] * count
-
-    def run(number: int) -> None:
-        barrier.wait()
-        try:
-            answers[number] = work(number)
-        except Exception as error:  # noqa: BLE001 - handed to the test
-            answers[number] = error
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
 
 
 def test_one_wallet_is_spent_to_the_last_token_and_no_further(funded: Bank) -> None:
