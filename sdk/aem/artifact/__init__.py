@@ -15,6 +15,9 @@ from aem.artifact.errors import (
     NotAFolderError,
     NotAnArchiveError,
     PathTooLongError,
+    PlaceholderError,
+    PromptError,
+    ReplyError,
     SelfTestError,
     SpecialFileError,
     TooLargeError,
@@ -30,14 +33,22 @@ from aem.artifact.limits import (
     MAX_FILES,
 )
 from aem.artifact.manifest import (
-    MANIFEST_PATH,
     ArtifactKind,
     Entry,
     Limits,
     Manifest,
     read_manifest,
 )
+from aem.artifact.prompt import (
+    Demonstration,
+    Prompt,
+    compact_json,
+    parse_reply,
+    read_prompt,
+)
+from aem.artifact.prompt_settings import Constraint, PromptSettings
 from aem.artifact.self_test import SelfTestCase, read_self_test
+from aem.artifact.tables import MANIFEST_PATH
 
 __all__ = [
     "MANIFEST_PATH",
@@ -53,7 +64,9 @@ __all__ = [
     "ChatReply",
     "ChatRequest",
     "CollidingPathsError",
+    "Constraint",
     "DecompressionBombError",
+    "Demonstration",
     "DuplicatePathError",
     "EmptyBundleError",
     "Entry",
@@ -66,6 +79,11 @@ __all__ = [
     "NotAFolderError",
     "NotAnArchiveError",
     "PathTooLongError",
+    "PlaceholderError",
+    "Prompt",
+    "PromptError",
+    "PromptSettings",
+    "ReplyError",
     "Role",
     "SelfTestCase",
     "SelfTestError",
@@ -75,6 +93,9 @@ __all__ = [
     "TruncatedArchiveError",
     "UnreadableFileError",
     "UnsafePathError",
+    "compact_json",
+    "parse_reply",
     "read_manifest",
+    "read_prompt",
     "read_self_test",
 ]

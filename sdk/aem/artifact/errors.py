@@ -18,7 +18,10 @@ ArtifactError
 |-- ManifestMissingError     no ``artifact.toml``
 |-- ManifestError            ``artifact.toml`` is wrong in a key
 |-- FileMissingError         ``artifact.toml`` names a file that is not there
-`-- SelfTestError            the self-test's cases cannot be read
+|-- SelfTestError            the self-test's cases cannot be read
+|-- PromptError              a prompt's messages or demonstrations are not what they must be
+|-- PlaceholderError         a placeholder is malformed, or no input has anything there
+`-- ReplyError               a model's reply is cut off, or is not one JSON value
 """
 
 from aem.errors import SdkError
@@ -136,3 +139,21 @@ class SelfTestError(ArtifactError):
     """A line of the self-test is not a case."""
 
     reason = "bad_self_test"
+
+
+class PromptError(ArtifactError):
+    """A prompt's messages or demonstrations are not what they must be."""
+
+    reason = "bad_prompt"
+
+
+class PlaceholderError(ArtifactError):
+    """A placeholder is malformed, or there is nothing in the input for it."""
+
+    reason = "bad_placeholder"
+
+
+class ReplyError(ArtifactError):
+    """A model's reply is cut off, or is not one JSON value."""
+
+    reason = "bad_reply"

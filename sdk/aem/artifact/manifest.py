@@ -1,19 +1,31 @@
 """Manifests: ``artifact.toml``, read strictly, with errors that name the key."""
 
-import json
 import keyword
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from aem.artifact.errors import FileMissingError, ManifestError, ManifestMissingError
-from aem.artifact.path import require_safe_path
+from aem.artifact.errors import ManifestError, ManifestMissingError
+from aem.artifact.prompt_settings import (
+    PROMPT_TABLES,
+    PromptSettings,
+    read_prompt_settings,
+    read_schema,
+)
+from aem.artifact.tables import (
+    MANIFEST_PATH,
+    read_count,
+    read_table,
+    read_text,
+    refuse_unknown,
+    require_file,
+    wrong,
+)
 
-MANIFEST_PATH = "artifact.toml"
 LOCK_PATH = "requirements.lock"
 
 MAX_WALL_S = 300.0
@@ -25,9 +37,8 @@ MIN_MEMORY_BYTES = 16 * 1024**2
 MAX_REQUIREMENTS = 200
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}")
-_KEYS = frozenset(
-    {"name", "kind", "entry", "input_schema", "output_schema", "requires", "limits", "self_test"}
-)
+_KEYS = frozenset({"name", "kind", "input_schema", "output_schema", "limits", "self_test"})
+_CODE_KEYS = frozenset({"entry", "requires"})
 _LIMIT_KEYS = frozenset({"wall_s", "memory_bytes", "output_bytes"})
 _SELF_TEST_KEYS = frozenset({"cases"})
 
@@ -86,6 +97,7 @@ class Manifest:
         limits: what one call may use.
         self_test: path of the JSON lines that are run before a version is taken into use.
         requires: names of required packages; pinned with hashes in ``requirements.lock``.
+        prompt: messages, model and reply; only `prompt` artifacts have them.
     """
 
     name: str
@@ -96,6 +108,7 @@ class Manifest:
     limits: Limits
     self_test: str | None
     requires: tuple[str, ...]
+    prompt: PromptSettings | None = None
 
     @property
     def namespace(self) -> str:
@@ -112,17 +125,22 @@ def read_manifest(files: Mapping[str, bytes]) -> Manifest:
         FileMissingError: it names a file that is not in the bundle.
     """
     fields = _parse(files)
-    _refuse_unknown(fields, _KEYS, "")
     kind = _kind(fields)
+    is_prompt = kind is ArtifactKind.PROMPT
+    refuse_unknown(fields, _KEYS | (PROMPT_TABLES if is_prompt else _CODE_KEYS), "")
+    output_schema = read_schema(fields, "output_schema", files)
     return Manifest(
         name=_name(fields),
         kind=kind,
         entry=_entry(fields, files) if kind is ArtifactKind.PYTHON else None,
-        input_schema=_schema(fields, "input_schema", files),
-        output_schema=_schema(fields, "output_schema", files),
-        limits=_limits(_table(fields, "limits")),
+        input_schema=read_schema(fields, "input_schema", files),
+        output_schema=output_schema,
+        limits=_limits(read_table(fields, "limits")),
         self_test=_self_test(fields, files),
         requires=_requires(fields, files),
+        prompt=(
+            read_prompt_settings(fields, files, output_schema=output_schema) if is_prompt else None
+        ),
     )
 
 
@@ -138,112 +156,45 @@ def _parse(files: Mapping[str, bytes]) -> dict[str, Any]:
         raise ManifestError(f"{MANIFEST_PATH} is not TOML: {error}", path=MANIFEST_PATH) from error
 
 
-def _wrong(key: str, expected: str, value: Any) -> ManifestError:
-    return ManifestError(
-        f"{MANIFEST_PATH}: `{key}` must be {expected}, not {value!r:.80}",
-        path=MANIFEST_PATH,
-        key=key,
-        expected=expected,
-    )
-
-
-def _refuse_unknown(table: Mapping[str, Any], known: Iterable[str], prefix: str) -> None:
-    unknown = sorted(set(table) - set(known))
-    if unknown:
-        key = prefix + unknown[0]
-        raise ManifestError(
-            f"{MANIFEST_PATH}: `{key}` is no known key; known are {', '.join(sorted(known))}",
-            path=MANIFEST_PATH,
-            key=key,
-        )
-
-
-def _text(fields: Mapping[str, Any], key: str, expected: str) -> str:
-    if key not in fields:
-        raise ManifestError(
-            f"{MANIFEST_PATH}: `{key}` is missing; it must be {expected}",
-            path=MANIFEST_PATH,
-            key=key,
-            expected=expected,
-        )
-    value = fields[key]
-    if not isinstance(value, str):
-        raise _wrong(key, expected, value)
-    return value
-
-
-def _table(fields: Mapping[str, Any], key: str) -> dict[str, Any]:
-    value = fields.get(key, {})
-    if not isinstance(value, dict):
-        raise _wrong(key, "a table", value)
-    return value
-
-
 def _name(fields: Mapping[str, Any]) -> str:
     expected = 'a text "namespace/name", each of at most 63 lower-case letters, digits and hyphens'
-    name = _text(fields, "name", expected)
+    name = read_text(fields, "name", expected)
     if not _NAME.fullmatch(name):
-        raise _wrong("name", expected, name)
+        raise wrong("name", expected, name)
     return name
 
 
 def _kind(fields: Mapping[str, Any]) -> ArtifactKind:
     expected = " or ".join(f'"{kind}"' for kind in ArtifactKind)
-    value = _text(fields, "kind", expected)
+    value = read_text(fields, "kind", expected)
     if value not in set(ArtifactKind):
-        raise _wrong("kind", expected, value)
+        raise wrong("kind", expected, value)
     return ArtifactKind(value)
 
 
 def _entry(fields: Mapping[str, Any], files: Mapping[str, bytes]) -> Entry:
     expected = 'a text "module:function", both Python identifiers'
-    value = _text(fields, "entry", expected)
+    value = read_text(fields, "entry", expected)
     module, _, function = value.partition(":")
     if not all(part.isidentifier() and not keyword.iskeyword(part) for part in (module, function)):
-        raise _wrong("entry", expected, value)
+        raise wrong("entry", expected, value)
     entry = Entry(module=module, function=function)
-    _require_file("entry", entry.path, files)
+    require_file("entry", entry.path, files)
     return entry
 
 
-def _require_file(key: str, path: str, files: Mapping[str, bytes]) -> None:
-    if require_safe_path(path) not in files:
-        raise FileMissingError(
-            f"{MANIFEST_PATH}: `{key}` names {path!r}, which is not in the folder: add the file or"
-            " correct the key",
-            path=path,
-            key=key,
-        )
-
-
-def _schema(fields: Mapping[str, Any], key: str, files: Mapping[str, bytes]) -> str:
-    path = _text(fields, key, "a text, the path of a JSON Schema file")
-    _require_file(key, path, files)
-    try:
-        schema = json.loads(files[path])
-    except (ValueError, RecursionError) as error:
-        raise ManifestError(
-            f"{path!r}, which `{key}` names, is not JSON: {error}", path=path, key=key
-        ) from error
-    if not isinstance(schema, dict):
-        raise ManifestError(
-            f"{path!r}, which `{key}` names, must hold a JSON object", path=path, key=key
-        )
-    return path
-
-
 def _limits(table: Mapping[str, Any]) -> Limits:
-    _refuse_unknown(table, _LIMIT_KEYS, "limits.")
+    refuse_unknown(table, _LIMIT_KEYS, "limits.")
     default = Limits()
     return Limits(
         wall_s=_wall_s(table.get("wall_s", default.wall_s)),
-        memory_bytes=_count(
+        memory_bytes=read_count(
             "limits.memory_bytes",
             table.get("memory_bytes", default.memory_bytes),
             MIN_MEMORY_BYTES,
             MAX_MEMORY_BYTES,
         ),
-        output_bytes=_count(
+        output_bytes=read_count(
             "limits.output_bytes",
             table.get("output_bytes", default.output_bytes),
             1,
@@ -256,27 +207,20 @@ def _wall_s(value: Any) -> float:
     expected = f"a number of seconds above 0 and up to {MAX_WALL_S:g}"
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value) or not 0 < value <= MAX_WALL_S:
-        raise _wrong("limits.wall_s", expected, value)
+        raise wrong("limits.wall_s", expected, value)
     return float(value)
-
-
-def _count(key: str, value: Any, least: int, most: int) -> int:
-    expected = f"an integer from {least} to {most}"
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise _wrong(key, expected, value)
-    return value
 
 
 def _self_test(fields: Mapping[str, Any], files: Mapping[str, bytes]) -> str | None:
     if "self_test" not in fields:
         return None
-    table = _table(fields, "self_test")
-    _refuse_unknown(table, _SELF_TEST_KEYS, "self_test.")
+    table = read_table(fields, "self_test")
+    refuse_unknown(table, _SELF_TEST_KEYS, "self_test.")
     expected = "a text, the path of a file of JSON lines"
     path = table.get("cases")
     if not isinstance(path, str):
-        raise _wrong("self_test.cases", expected, path)
-    _require_file("self_test.cases", path, files)
+        raise wrong("self_test.cases", expected, path)
+    require_file("self_test.cases", path, files)
     return path
 
 
@@ -284,9 +228,9 @@ def _requires(fields: Mapping[str, Any], files: Mapping[str, bytes]) -> tuple[st
     expected = f"a list of at most {MAX_REQUIREMENTS} texts"
     value = fields.get("requires", [])
     if not isinstance(value, list) or len(value) > MAX_REQUIREMENTS:
-        raise _wrong("requires", expected, value)
+        raise wrong("requires", expected, value)
     if not all(isinstance(requirement, str) for requirement in value):
-        raise _wrong("requires", expected, value)
+        raise wrong("requires", expected, value)
     if value:
-        _require_file("requires", LOCK_PATH, files)
+        require_file("requires", LOCK_PATH, files)
     return tuple(value)

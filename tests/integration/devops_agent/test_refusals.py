@@ -273,16 +273,16 @@ def test_another_teams_dataset_judges_nothing(
 
 
 def test_an_artifact_that_cannot_run_here_is_refused(attempt: Attempt, form: Form) -> None:
-    prompt = Bundle(
+    policy = Bundle(
         {
             "artifact.toml": (
-                b'name = "acme/support-small"\nkind = "prompt"\n'
+                b'name = "acme/support-small"\nkind = "policy"\n'
                 b'input_schema = "schema/input.json"\noutput_schema = "schema/output.json"\n'
                 b"[limits]\nwall_s = 5.0\nmemory_bytes = 268435456\noutput_bytes = 65536\n"
             ),
             **{path: c for path, c in GOOD.files.items() if path.startswith("schema/")},
         }
     ).to_archive()
-    problem = attempt(form | {"artifact": prompt}, AGENT).json()
+    problem = attempt(form | {"artifact": policy}, AGENT).json()
     assert problem["reason"] == "bad_submission", problem
-    assert "prompt" in problem["detail"]
+    assert "policy" in problem["detail"]

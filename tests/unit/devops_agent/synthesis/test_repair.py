@@ -201,9 +201,9 @@ def run(data, context):
     assert not found.candidates
 
 
-def test_prompts_are_refused() -> None:
+def test_other_kinds_are_refused() -> None:
     manifest = (
-        'name = "acme/words"\nkind = "prompt"\n'
+        'name = "acme/words"\nkind = "policy"\n'
         'input_schema = "input.json"\noutput_schema = "output.json"\n'
     )
     bundle = python_bundle("x = 1\n").replace({"artifact.toml": manifest.encode()})

@@ -313,7 +313,7 @@ def refuse_import(service: FakeService, _two: str) -> str:
 
 
 def refuse_kind(service: FakeService, _two: str) -> str:
-    manifest = MANIFEST.replace('kind = "python"\nentry = "echo:run"', 'kind = "prompt"')
+    manifest = MANIFEST.replace('kind = "python"\nentry = "echo:run"', 'kind = "policy"')
     service.move(service.publish(echo_bundle().replace({"artifact.toml": manifest.encode()})))
     return "unsupported_kind"
 
