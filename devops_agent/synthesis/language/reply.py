@@ -24,7 +24,7 @@ MAX_REPLY_BYTES = 512 * 1024
 
 MAX_EDITS = 40
 MAX_RATIONALE_CHARACTERS = 2_000
-MAX_OBJECTS = 200
+MAX_OBJECTS = 1_000
 """So many places of a reply are tried as the beginning of its object."""
 
 SHAPE = """{"rationale": "what was wrong and why this mends it",
