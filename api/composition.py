@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 
-from aem.proof import KeyPurpose, TrustRoot
 from api.checkpointing import CheckpointLoop
 from api.idempotency import Mutations
 from api.keys import ApiKeys
@@ -18,7 +16,7 @@ from core.database import Database, make_engine
 from core.events import EventLog
 from core.money import UTOK_PER_TOKEN
 from core.principals import Role
-from core.signing import KeyFileSigner, Signer
+from core.signing import KeyFileSigner, Signer, SocketSigner
 from devops_agent import (
     WORKFLOW,
     CandidateSearch,
@@ -37,7 +35,7 @@ from devops_agent import (
     Validation,
 )
 from gold import GoldService, Judge
-from ledger import Audit, Budgets, Checkpoints, Ledger, Metering
+from ledger import Audit, Budgets, Checkpoints, Export, Ledger, Metering, Proofs
 from market import DEFAULT_RESOURCES, Catalogue, Market, MarketSettings, Ticker, Upstream
 from registry import GitProjection, Registry
 from sandbox import Sandbox, select_sandbox
@@ -106,8 +104,7 @@ def build_service(
     """
     clock = clock or SystemClock()
     settings.data_folder.mkdir(parents=True, exist_ok=True)
-    signer = KeyFileSigner(settings.keys_folder)
-    signer.create_missing()
+    signer = _signer(settings)
     database = Database(make_engine(settings.url))
     migrate(database)
     sandbox = sandbox or select_sandbox(settings.sandbox, clock=clock).sandbox
@@ -159,13 +156,14 @@ def _build_parts(
     terms = _terms(settings)
     durable = DurableWork(database, clock)
     checkpoints = Checkpoints(clock=clock, signer=signer, origin=LOG_ORIGIN)
-    trust = TrustRoot(keys=tuple(signer.public_keys()))
     return Parts(
         **vars(rooms),
-        trust=trust.sign(partial(signer.sign, KeyPurpose.ROOT)),
+        signer=signer,
         keys=ApiKeys(clock),
         mutations=Mutations(database, clock),
         audit=Audit(signer=signer, origin=LOG_ORIGIN),
+        export=Export(signer=signer, origin=LOG_ORIGIN),
+        proofs=Proofs(signer=signer),
         checkpoints=checkpoints,
         checkpointing=CheckpointLoop(
             database, checkpoints, interval_s=settings.checkpoint_interval_s
@@ -176,9 +174,20 @@ def _build_parts(
     )
 
 
-def _build_orders(
-    rooms: _Rooms, durable: DurableWork, sandbox: Sandbox, terms: OrderTerms
-) -> Orders:
+@dataclass(frozen=True, kw_only=True)
+class _Works:
+    """What the stages of an order work with."""
+
+    rooms: _Rooms
+    sandbox: Sandbox
+    terms: OrderTerms
+    metering: OrderMetering
+    record: OrderRecord
+    models: OrderModels
+    synthesizers: Mapping[str, Synthesizer]
+
+
+def _build_works(rooms: _Rooms, sandbox: Sandbox, terms: OrderTerms) -> _Works:
     metering = OrderMetering(
         clock=rooms.clock,
         market=rooms.market,
@@ -187,70 +196,79 @@ def _build_orders(
         metering=Metering(clock=rooms.clock),
         terms=terms,
     )
-    record = OrderRecord(rooms.clock, rooms.events)
-    repair = RepairSynthesizer()
-    synthesizers: Mapping[str, Synthesizer] = {repair.name: repair}
-    models = OrderModels(
-        database=rooms.database,
-        clock=rooms.clock,
-        metering=metering,
-        catalogue=rooms.catalogue,
-        upstream=rooms.upstream,
-        terms=terms,
-    )
-    search = CandidateSearch(
-        database=rooms.database,
-        events=rooms.events,
-        gold=rooms.gold,
+    return _Works(
+        rooms=rooms,
         sandbox=sandbox,
-        synthesizers=synthesizers,
-        models=models,
         terms=terms,
+        metering=metering,
+        record=OrderRecord(rooms.clock, rooms.events),
+        models=OrderModels(
+            database=rooms.database,
+            clock=rooms.clock,
+            metering=metering,
+            catalogue=rooms.catalogue,
+            upstream=rooms.upstream,
+            terms=terms,
+        ),
+        synthesizers={synthesizer.name: synthesizer for synthesizer in _synthesizers()},
     )
-    durable.register(WORKFLOW, _build_workflow(rooms, sandbox, terms, metering, record, search))
+
+
+def _synthesizers() -> tuple[Synthesizer, ...]:
+    return (RepairSynthesizer(),)
+
+
+def _build_orders(
+    rooms: _Rooms, durable: DurableWork, sandbox: Sandbox, terms: OrderTerms
+) -> Orders:
+    works = _build_works(rooms, sandbox, terms)
+    durable.register(WORKFLOW, _build_workflow(works))
     return Orders(
         clock=rooms.clock,
-        record=record,
-        metering=metering,
+        record=works.record,
+        metering=works.metering,
         gold=rooms.gold,
         registry=rooms.registry,
         durable=durable,
-        synthesizers=synthesizers,
+        synthesizers=works.synthesizers,
         catalogue=rooms.catalogue,
         terms=terms,
     )
 
 
-def _build_workflow(  # noqa: PLR0917 - each of the six is another kind of part
-    rooms: _Rooms,
-    sandbox: Sandbox,
-    terms: OrderTerms,
-    metering: OrderMetering,
-    record: OrderRecord,
-    search: CandidateSearch,
-) -> OrderWorkflow:
+def _build_workflow(works: _Works) -> OrderWorkflow:
+    rooms, terms = works.rooms, works.terms
     return OrderWorkflow(
-        record=record,
+        record=works.record,
         work=MeteredWork(
-            database=rooms.database, clock=rooms.clock, metering=metering, terms=terms
+            database=rooms.database, clock=rooms.clock, metering=works.metering, terms=terms
         ),
-        search=search,
+        search=CandidateSearch(
+            database=rooms.database,
+            events=rooms.events,
+            gold=rooms.gold,
+            sandbox=works.sandbox,
+            synthesizers=works.synthesizers,
+            models=works.models,
+            terms=terms,
+        ),
         validation=Validation(
             database=rooms.database,
             gold=rooms.gold,
             judge=Judge(),
             registry=rooms.registry,
-            sandbox=sandbox,
+            sandbox=works.sandbox,
+            models=works.models,
             terms=terms,
         ),
         publication=Publication(
-            record=record,
+            record=works.record,
             registry=rooms.registry,
             projection=rooms.projection,
             market=rooms.market,
             gold=rooms.gold,
         ),
-        settlement=Settlement(record=record, metering=metering, terms=terms),
+        settlement=Settlement(record=works.record, metering=works.metering, terms=terms),
     )
 
 
@@ -270,6 +288,15 @@ def _upkeep(parts: Parts) -> Upkeep:
             ),
         ],
     )
+
+
+def _signer(settings: Settings) -> Signer:
+    """Return the signer's process where there is one, else the keys of the data folder."""
+    if settings.signer is not None:
+        return SocketSigner(settings.signer)
+    keys = KeyFileSigner(settings.keys_folder)
+    keys.create_missing()
+    return keys
 
 
 def _first_key(database: Database, keys: ApiKeys) -> str | None:

@@ -126,7 +126,7 @@ class Orders:
         self._require_owner(principal, request)
         self._require_threshold(session, principal)
         request = self._with_model(request)
-        models = self._models(request)
+        models = self._models(request, submission)
         budget = principal.namespace
         quote = self._metering.quote(
             session,
@@ -241,6 +241,8 @@ class Orders:
             self._registry.versions.check_publishable(
                 artifact=request.artifact, bundle=bundle, actor=principal
             )
+            if bundle.manifest.prompt is not None:
+                self._catalogue.model(bundle.manifest.prompt.model)
         self._require_dataset(session, request)
         is_candidate = submission.candidate is not None
         if is_candidate != (request.synthesizer == CANDIDATE_SYNTHESIZER):
@@ -292,10 +294,11 @@ class Orders:
             return request
         return replace(request, model=self._terms.synthesis_model)
 
-    def _models(self, request: OrderRequest) -> list[str]:
+    def _models(self, request: OrderRequest, submission: Submission) -> list[str]:
         """Return the known models that the order may ask; others are complained of later."""
-        known = {model.name for model in self._catalogue.models}
-        return sorted({request.model} & known)
+        prompts = [bundle.manifest.prompt for bundle in submission.bundles]
+        asked = {request.model} | {prompt.model for prompt in prompts if prompt is not None}
+        return [model.name for model in self._catalogue.models if model.name in asked]
 
     def _require_model(self, request: OrderRequest) -> None:
         asks_model = self._synthesizers[request.synthesizer].asks_model

@@ -17,6 +17,7 @@ from devops_agent import store
 from devops_agent.domain import FileRole, Order, OrderTerms, WorkKey
 from devops_agent.evaluation import HOLDOUT, VARIANT, holdout_cases
 from devops_agent.metering import Affordable, Use
+from devops_agent.model_calls import OrderModels
 from devops_agent.sessions import metered_session, session_limits
 from devops_agent.work import Performed, UseMeter, largest_affordable
 from gold import CaseOutcome, GoldCase, GoldReport, GoldService, Judge
@@ -46,6 +47,7 @@ class Validation:
         judge: Judge,
         registry: Registry,
         sandbox: Sandbox,
+        models: OrderModels,
         terms: OrderTerms,
     ) -> None:
         """Keep the collaborators; no I/O."""
@@ -54,6 +56,7 @@ class Validation:
         self._judge = judge
         self._registry = registry
         self._sandbox = sandbox
+        self._models = models
         self._terms = terms
 
     def bound(self, session: Session, order: Order, affordable: Affordable) -> Use | None:
