@@ -1,4 +1,7 @@
-"""Runs code that nobody trusts: in Docker containers, or under bubblewrap where there are none."""
+"""Runs code that nobody trusts: in Docker containers, or under bubblewrap where there are none.
+
+Prompts, which have no code, are rendered by the host and answered by a model.
+"""
 
 from aem.isolation import CaseStatus, LoadStatus
 from sandbox.bubblewrap import BubblewrapSandbox
@@ -13,6 +16,7 @@ from sandbox.errors import (
 )
 from sandbox.pool import PooledSandbox
 from sandbox.port import Sandbox, SandboxSession
+from sandbox.prompt import PromptSandbox
 from sandbox.selection import SandboxChoice, SelectedSandbox, select_sandbox
 
 __all__ = [
@@ -23,6 +27,7 @@ __all__ = [
     "LoadOutcome",
     "LoadStatus",
     "PooledSandbox",
+    "PromptSandbox",
     "Sandbox",
     "SandboxChoice",
     "SandboxFailedError",

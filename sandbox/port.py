@@ -79,7 +79,7 @@ class Sandbox(Protocol):
 
     @property
     def name(self) -> str:
-        """``docker`` or ``bubblewrap``."""
+        """``docker``, ``bubblewrap`` or ``prompt``."""
         ...
 
     def isolation(self) -> Mapping[str, Any]:

@@ -85,6 +85,7 @@ class ChatModel(Protocol):
         """Ask the model and wait for the whole reply.
 
         Raises:
+            RequestRefusedError: the request itself is refused, so that asking again is no use.
             Exception: whatever the performer raises where there is no reply; the service's own
                 says what is wrong and whether it was paid for.
         """

@@ -21,6 +21,7 @@ ArtifactError
 |-- SelfTestError            the self-test's cases cannot be read
 |-- PromptError              a prompt's messages or demonstrations are not what they must be
 |-- PlaceholderError         a placeholder is malformed, or no input has anything there
+|-- RequestRefusedError      a model takes no such request, as a too long one
 `-- ReplyError               a model's reply is cut off, or is not one JSON value
 """
 
@@ -157,3 +158,9 @@ class ReplyError(ArtifactError):
     """A model's reply is cut off, or is not one JSON value."""
 
     reason = "bad_reply"
+
+
+class RequestRefusedError(ArtifactError):
+    """What a prompt asks is refused as a request, whoever asks it: too long for the model, say."""
+
+    reason = "request_refused"
