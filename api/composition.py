@@ -21,6 +21,7 @@ from devops_agent import (
     WORKFLOW,
     CandidateSearch,
     DurableWork,
+    LanguageSynthesizer,
     MeteredWork,
     OrderMetering,
     OrderModels,
@@ -215,7 +216,7 @@ def _build_works(rooms: _Rooms, sandbox: Sandbox, terms: OrderTerms) -> _Works:
 
 
 def _synthesizers() -> tuple[Synthesizer, ...]:
-    return (RepairSynthesizer(),)
+    return (RepairSynthesizer(), LanguageSynthesizer())
 
 
 def _build_orders(
