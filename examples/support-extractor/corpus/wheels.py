@@ -51,9 +51,17 @@ class WheelCache:
         Raises:
             MissingDataError: the wheel is absent or altered, or has no such file.
         """
+        return self.read_bytes(package, member).decode("utf-8")
+
+    def read_bytes(self, package: str, member: str) -> bytes:
+        """Return a file of a package's wheel.
+
+        Raises:
+            MissingDataError: the wheel is absent or altered, or has no such file.
+        """
         with zipfile.ZipFile(self._wheel(package)) as archive:
             try:
-                return archive.read(member).decode("utf-8")
+                return archive.read(member)
             except KeyError as error:
                 raise MissingDataError(
                     f"{package} has no file {member}: its version in {LOCK.name} lays its data"

@@ -39,7 +39,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WheelCache:
 def test_the_lock_names_every_wheel_that_notice_names() -> None:
     notice = (SCRIPT.parents[1] / "NOTICE").read_text("utf-8")
     locked = read_lock()
-    assert len(locked) == 3
+    assert len(locked) == 4
     for each in locked:
         assert (
             f"{each.package} {each.version}\n" in notice
