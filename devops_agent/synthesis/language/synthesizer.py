@@ -45,6 +45,7 @@ WARM_TEMPERATURE = 0.7
 SOLVED = "solved"
 STALLED = "stalled"
 ROUNDS_OVER = "rounds_over"
+EXHAUSTED = "exhausted"
 NO_MODEL = "no_model"
 
 
@@ -90,6 +91,7 @@ class _Search:
         self._patcher = Patcher(context.bundle, self._scrubber)
         self._attempts: list[Attempt] = []
         self._tried = {context.bundle.digest}
+        self._exhausted = ""
 
     def run(self) -> SynthesisResult:
         if not self._bench.case_ids:
@@ -126,7 +128,8 @@ class _Search:
                 fruitless = 0 if gained else fruitless + 1
                 parent.fruitless += not gained
         except (BudgetExhaustedError, PaymentRequiredError) as error:
-            return error.reason  # what was found until here counts
+            self._exhausted = error.message  # what was found until here counts
+            return EXHAUSTED
         return SOLVED if pool.best_loss <= EPSILON else ROUNDS_OVER
 
     def _require_runs(self) -> None:
@@ -195,9 +198,10 @@ class _Search:
             best_loss=pool.best_loss,
             ended_by=ended_by,
         )
-        cause = self._attempts[-1].outcome if ended_by == STALLED else ended_by
         return SynthesisResult(
-            candidates=candidates, statistics=statistics, reason=None if candidates else cause
+            candidates=candidates,
+            statistics=statistics,
+            reason=None if candidates else self._exhausted or self._attempts[-1].outcome,
         )
 
     def _nothing(self, reason: str) -> SynthesisResult:
