@@ -24,6 +24,9 @@ VARIANT = "variant"
 PACE_RUNS = 100
 """From so many case runs on, the pace so far tells how many more the time allows."""
 
+PACE_SHARE = 0.05
+"""So much of the session tells it too: where cases take seconds, so many runs may never come."""
+
 SHORTEST_S = 0.001
 
 
@@ -45,6 +48,7 @@ class SandboxEvaluator:
         self._cases = {case.id: case for case in cases}
         self._runs_max = runs_max
         self._runs = 0
+        self._running_s = 0.0
         self._started_s = time.monotonic()
         self._session_s = session_s
         self._loaded: Bundle | None = None
@@ -54,12 +58,15 @@ class SandboxEvaluator:
         """How many case runs are left: of the budget, or of the time at the pace so far.
 
         Time counts only where it would end the session first; else the answer, and with it the
-        search, is the same on every machine.
+        search, is the same on every machine. Waiting for a model is no part of the pace.
         """
-        elapsed_s = time.monotonic() - self._started_s
-        in_time = int((self._session_s - elapsed_s) * self._runs / max(elapsed_s, SHORTEST_S))
+        left_s = self._session_s - (time.monotonic() - self._started_s)
+        in_time = int(left_s * self._runs / max(self._running_s, SHORTEST_S))
         left = self._runs_max - self._runs
-        return left if self._runs < PACE_RUNS else max(0, min(left, in_time))
+        is_slow = self._running_s > PACE_SHARE * self._session_s
+        if self._runs < PACE_RUNS and not is_slow:
+            return left
+        return max(0, min(left, in_time))
 
     def evaluate(
         self, bundle: Bundle, case_ids: Sequence[str], *, stop_above: float | None
@@ -90,6 +97,7 @@ class SandboxEvaluator:
         if self._runs >= self._runs_max:
             raise BudgetExhaustedError("the order's budget of case runs is used up")
         self._runs += 1
+        begun_s = time.monotonic()
         try:
             variant = self._load(bundle)
             return self._session.run(
@@ -97,6 +105,8 @@ class SandboxEvaluator:
             )
         except SessionExpiredError as error:
             raise BudgetExhaustedError("the sandbox's time for this order is used up") from error
+        finally:
+            self._running_s += time.monotonic() - begun_s
 
     def _load(self, bundle: Bundle) -> str:
         if bundle != self._loaded:
