@@ -23,6 +23,7 @@ from devops_agent.evaluation import (
 )
 from devops_agent.metering import SEARCH_MIN_MS, Affordable, Use
 from devops_agent.model_calls import OrderModels
+from devops_agent.prompts import judged_runs, judging_use, sandbox_for
 from devops_agent.sessions import metered_session, session_limits
 from devops_agent.synthesis import (
     Progress,
@@ -51,6 +52,10 @@ CASE_WALL_MIN_S = 0.5
 """Below that, a busy machine would be taken for a loop."""
 
 PROGRESS_INTERVAL_S = 0.5
+
+FINALIST_GROWTH = 4
+"""A finalist may be so many times as long as its prompt was, for demonstrations say: what judging
+it costs is kept aside while the search spends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,17 +98,25 @@ class CandidateSearch:
 
     def bound(self, session: Session, order: Order, affordable: Affordable) -> Use | None:
         """Take what the terms allow and the escrow affords, the judging kept aside."""
-        judging = self._judging(holdout_cases(self._gold.show(session, order.request.gold)))
+        judging = self._judging(session, order)
         sandbox_ms = largest_affordable(
             self._terms.synthesis_session_s * 1000,
             SEARCH_MIN_MS,
-            lambda ms: affordable(Use(sandbox_ms=ms), judging, *self._asking(order, ms)),
+            lambda ms: affordable(Use(sandbox_ms=ms), *judging, *self._asking(order, ms)),
         )
         return None if sandbox_ms is None else Use(sandbox_ms=sandbox_ms)
 
-    def _judging(self, cases: int) -> Use:
-        """Return what judging the finalist and the incumbent will take at most."""
-        return Use(sandbox_ms=2 * self._terms.validation_session_s * 1000, judged_cases=2 * cases)
+    def _judging(self, session: Session, order: Order) -> list[Use]:
+        """Return what judging the finalist and the incumbent is expected to take at most."""
+        cases = holdout_cases(self._gold.show(session, order.request.gold))
+        judging_ms = 2 * self._terms.validation_session_s * 1000
+        judging = Use(sandbox_ms=judging_ms, judged_cases=2 * cases)
+        bundle = _submitted(session, order.id)
+        if bundle.manifest.prompt is None:
+            return [judging]
+        holdout = self._gold.load(session, order.request.gold).cases(HOLDOUT)
+        runs = (1 + FINALIST_GROWTH) * judged_runs(bundle)
+        return [judging, judging_use(bundle, holdout, self._models.catalogue, runs=runs)]
 
     def _asking(self, order: Order, sandbox_ms: int) -> list[Use]:
         """Return what is kept aside for model calls: a short search asks less."""
@@ -117,12 +130,17 @@ class CandidateSearch:
             order = store.get(session, key.order_id)
             dataset = self._gold.load(session, order.request.gold)
             context = self._context(session, order, dataset.cases(DEV))
+            kept = self._judging(session, order)
+        models = self._models.for_work(key, kept=kept, duration_s=bound.sandbox_ms / 1000)
+        sandbox = sandbox_for(
+            context.bundle, code=self._sandbox, models=models, catalogue=self._models.catalogue
+        )
         synthesizer = self._synthesizers[order.request.synthesizer]
         pace = self._pace(key, context.bundle, dataset, bound, meter)
         session_ms = max(1, bound.sandbox_ms - meter.use.sandbox_ms)
         limits = session_limits(context.bundle, session_ms, case_wall_s=pace.case_wall_s)
         with metered_session(
-            self._sandbox, limits, label=key.attempt_id, meter=meter
+            sandbox, limits, label=key.attempt_id, meter=meter
         ) as sandbox_session:
             evaluator = SandboxEvaluator(
                 session=sandbox_session,
@@ -134,11 +152,7 @@ class CandidateSearch:
             tools = Tools(
                 evaluator=evaluator,
                 progress=self._progress(order.id),
-                models=self._models.for_work(
-                    key,
-                    kept=[self._judging(len(dataset.cases(HOLDOUT)))],
-                    duration_s=limits.session_s,
-                ),
+                models=models,
             )
             found = _searched(synthesizer, context, tools)
         return _performed(order.id, found, pace)
@@ -146,7 +160,9 @@ class CandidateSearch:
     def _pace(
         self, key: WorkKey, bundle: Bundle, dataset: GoldDataset, bound: Use, meter: UseMeter
     ) -> Pace:
-        """Run the incumbent on its largest dev cases."""
+        """Run the incumbent on its largest dev cases; a prompt cannot loop, and its calls cost."""
+        if bundle.manifest.prompt is not None:
+            return Pace(case_wall_s=bundle.manifest.limits.wall_s)
         by_size = sorted(dataset.cases(DEV), key=lambda case: len(json.dumps(case.input)))
         limits = session_limits(bundle, bound.sandbox_ms // 2)
         slowest_ms = 0
@@ -170,9 +186,7 @@ class CandidateSearch:
         computed = asdict(error_metrics(traces))
         metrics = {name: value for name, value in computed.items() if value is not None}
         return SynthesisContext(
-            bundle=Bundle.from_archive(
-                store.find_file(session, order.id, FileRole.ARTIFACT) or b""
-            ),
+            bundle=_submitted(session, order.id),
             dev_cases=[dev_case(case) for case in cases],
             traces=traces,
             metrics=metrics | order.request.metrics,
@@ -194,6 +208,10 @@ class CandidateSearch:
                 )
 
         return tell
+
+
+def _submitted(session: Session, order_id: str) -> Bundle:
+    return Bundle.from_archive(store.find_file(session, order_id, FileRole.ARTIFACT) or b"")
 
 
 def _searched(

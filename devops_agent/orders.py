@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from aem.artifact import ArtifactError, ArtifactKind, Bundle
+from aem.artifact import ArtifactError, ArtifactKind, Bundle, read_prompt
 from core.clock import Clock
 from core.database import format_instant
 from core.errors import AemError, NotAllowedError
@@ -335,9 +335,12 @@ def _runnable(archive: bytes) -> Bundle:
     """Return the bundle in an archive, if this service can run its kind."""
     bundle = Bundle.from_archive(archive)
     kind = bundle.manifest.kind
-    if kind is not ArtifactKind.PYTHON:
+    if kind is ArtifactKind.PROMPT:
+        read_prompt(bundle)
+    elif kind is not ArtifactKind.PYTHON:
         raise SubmissionError(
             f"{bundle.manifest.name} is of kind {kind.value}; this service runs python artifacts"
+            " and prompts"
         )
     return bundle
 

@@ -17,7 +17,8 @@ from devops_agent import store
 from devops_agent.domain import FileRole, Order, OrderTerms, WorkKey
 from devops_agent.evaluation import HOLDOUT, VARIANT, holdout_cases
 from devops_agent.metering import Affordable, Use
-from devops_agent.model_calls import OrderModels
+from devops_agent.model_calls import OrderModels, WorkModels
+from devops_agent.prompts import judged_runs, judging_use, sandbox_for
 from devops_agent.sessions import metered_session, session_limits
 from devops_agent.work import Performed, UseMeter, largest_affordable
 from gold import CaseOutcome, GoldCase, GoldReport, GoldService, Judge
@@ -62,12 +63,26 @@ class Validation:
     def bound(self, session: Session, order: Order, affordable: Affordable) -> Use | None:
         """Bound both sessions and all cases of the holdout, judged for each of the two."""
         cases = holdout_cases(self._gold.show(session, order.request.gold))
+        asking = self._asking(session, order)
         sandbox_ms = largest_affordable(
             2 * self._terms.validation_session_s * 1000,
             2 * SESSION_MIN_MS,
-            lambda ms: affordable(Use(sandbox_ms=ms, judged_cases=2 * cases)),
+            lambda ms: affordable(Use(sandbox_ms=ms, judged_cases=2 * cases), *asking),
         )
         return None if sandbox_ms is None else Use(sandbox_ms=sandbox_ms, judged_cases=2 * cases)
+
+    def _asking(self, session: Session, order: Order) -> list[Use]:
+        """Return the most that prompts among the two can use of their models."""
+        bundles = (
+            _bundle(session, order.id, FileRole.FINALIST),
+            self._incumbent(session, order),
+        )
+        prompts = [each for each in bundles if each is not None and each.manifest.prompt]
+        if not prompts:
+            return []
+        cases = self._gold.load(session, order.request.gold).cases(HOLDOUT)
+        runs = judged_runs(*bundles)
+        return [judging_use(each, cases, self._models.catalogue, runs=runs) for each in prompts]
 
     def perform(self, key: WorkKey, bound: Use, meter: UseMeter) -> Performed:
         """Run finalist and incumbent on the holdout and judge; keep the report with gold."""
@@ -81,7 +96,21 @@ class Validation:
         with self._database.transaction() as session:
             try_number = self._gold.record_try(session, digest=dataset.digest, order_id=order.id)
         cases = dataset.cases(HOLDOUT)
-        run = partial(self._run, cases=cases, session_ms=bound.sandbox_ms // 2, meter=meter)
+        repeats = judged_runs(finalist, incumbent)
+        models = self._models.for_work(
+            key,
+            kept=[],
+            # The sessions' own deadlines come first: a case that is not asked is missing.
+            duration_s=bound.sandbox_ms / 1000 + self._terms.model_call_s,
+            is_private=True,
+        )
+        run = partial(
+            self._run,
+            cases=[*cases] * repeats,
+            session_ms=bound.sandbox_ms // 2,
+            models=models,
+            meter=meter,
+        )
         new = run(label=f"{key.attempt_id}:finalist", bundle=finalist)
         old = (
             None
@@ -100,8 +129,10 @@ class Validation:
             best_scenario_share=best_share,
             try_number=try_number,
             seed=JUDGE_SEED,
+            repeats=repeats,
         )
-        return self._performed(order, finalist, incumbent, report)
+        isolation = self._sandbox_for(finalist, models).isolation()
+        return self._performed(order, finalist, incumbent, report, isolation)
 
     def _incumbent(self, session: Session, order: Order) -> Bundle | None:
         """Return what the channel runs; or else what was submitted, if that is not judged."""
@@ -117,6 +148,11 @@ class Validation:
         finalist = _bundle(session, order.id, FileRole.FINALIST)
         return None if submitted.digest == finalist.digest else submitted
 
+    def _sandbox_for(self, bundle: Bundle, models: WorkModels) -> Sandbox:
+        return sandbox_for(
+            bundle, code=self._sandbox, models=models, catalogue=self._models.catalogue
+        )
+
     def _run(
         self,
         *,
@@ -124,26 +160,35 @@ class Validation:
         bundle: Bundle,
         cases: Sequence[GoldCase],
         session_ms: int,
+        models: WorkModels,
         meter: UseMeter,
     ) -> Mapping[str, Sequence[CaseOutcome]]:
-        outcomes: dict[str, Sequence[CaseOutcome]] = {}
+        """Run the cases in order; one that stands there several times has as many outcomes."""
+        outcomes: dict[str, list[CaseOutcome]] = {}
         limits = session_limits(bundle, session_ms)
+        sandbox = self._sandbox_for(bundle, models)
         with (
-            metered_session(self._sandbox, limits, label=label, meter=meter) as session,
+            metered_session(sandbox, limits, label=label, meter=meter) as session,
             # The cases that it does not come to are missing, and a missing case is a failure.
             suppress(SessionExpiredError),
         ):
             session.load(VARIANT, bundle)
             for case in cases:
                 run = session.run(VARIANT, case.id, case.input)
-                outcomes[case.id] = [
-                    CaseOutcome(case_id=case.id, status=run.status, output_text=run.output_text)
-                ]
-        meter.add_judged(len(cases))
+                outcome = CaseOutcome(
+                    case_id=case.id, status=run.status, output_text=run.output_text
+                )
+                outcomes.setdefault(case.id, []).append(outcome)
+        meter.add_judged(len({case.id for case in cases}))
         return outcomes
 
     def _performed(
-        self, order: Order, finalist: Bundle, incumbent: Bundle | None, report: GoldReport
+        self,
+        order: Order,
+        finalist: Bundle,
+        incumbent: Bundle | None,
+        report: GoldReport,
+        isolation: Mapping[str, Any],
     ) -> Performed:
         incumbent_digest = None if incumbent is None else incumbent.digest
 
@@ -165,7 +210,7 @@ class Validation:
             "finalist": finalist.digest,
             "incumbent": incumbent_digest,
             "gold": report.dataset_digest,
-            "isolation": self._sandbox.isolation(),
+            "isolation": isolation,
             "report": report.view("submitter"),
         }
         return Performed(result=result, keep=keep)

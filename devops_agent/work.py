@@ -23,6 +23,7 @@ from devops_agent import store
 from devops_agent.domain import Order, OrderTerms, WorkKey
 from devops_agent.durable import Steps
 from devops_agent.metering import Affordable, Engagement, OrderMetering, Use
+from devops_agent.synthesis import BudgetExhaustedError
 
 Json = Any
 
@@ -70,6 +71,7 @@ class Work(Protocol):
         """Do the work, within the bound.
 
         Raises:
+            BudgetExhaustedError: the escrow does not cover what must be asked of a model.
             InfrastructureError: a part of the service failed; the artifact is not to blame.
         """
         ...
@@ -128,6 +130,8 @@ class MeteredWork:
             steps.transaction(f"{name}-meter", partial(self._meter, key=key, done=done))
             if done["status"] == "done":
                 return WorkOutcome(status="done", result=done["result"])
+            if done["status"] == "refused":
+                return WorkOutcome(status="refused", result=done["result"])
             failure = done["result"]
         return WorkOutcome(status="failed", result=failure)
 
@@ -152,6 +156,9 @@ class MeteredWork:
         meter = UseMeter()
         try:
             performed = work.perform(key, bound, meter)
+        except BudgetExhaustedError as error:  # what was asked until here is paid for
+            performed = Performed(result={"reason": ESCROW_EXHAUSTED, "message": error.message})
+            status = "refused"
         except InfrastructureError as error:
             _logger.warning("%s failed: %s", key.attempt_id, error)
             performed = Performed(result={"reason": error.reason, "message": error.message})

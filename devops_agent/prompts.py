@@ -1,0 +1,101 @@
+"""Prompts in orders: where their cases run, how often, and what judging them costs at most."""
+
+from collections.abc import Sequence
+
+from aem.artifact import (
+    ArtifactError,
+    Bundle,
+    ChatModel,
+    ChatReply,
+    ChatRequest,
+    RequestRefusedError,
+    read_prompt,
+)
+from devops_agent.metering import Use
+from gold import GoldCase
+from market import Catalogue, UpstreamRefusedError
+from sandbox import PromptSandbox, Sandbox
+
+STOCHASTIC_RUNS = 3
+"""How often each case is judged where replies vary: hard axes pass every time."""
+
+REFUSED_REQUESTS = frozenset({400, 413, 422})
+"""Statuses by which a provider says that the request itself is wrong, as a too long one is."""
+
+
+def sandbox_for(
+    bundle: Bundle, *, code: Sandbox, models: ChatModel, catalogue: Catalogue
+) -> Sandbox:
+    """Return where an artifact's cases run: code in a sandbox, prompts at their model.
+
+    Raises:
+        ModelNotFoundError: the catalogue has lost the prompt's model.
+    """
+    settings = bundle.manifest.prompt
+    if settings is None:
+        return code
+    provider = catalogue.model(settings.model).provider
+    return PromptSandbox(CandidateModels(models), settings=settings, provider=provider)
+
+
+def judged_runs(*bundles: Bundle | None) -> int:
+    """Return how often each case is judged: candidate and incumbent alike."""
+    prompts = [bundle.manifest.prompt for bundle in bundles if bundle is not None]
+    is_stochastic = any(prompt is not None and prompt.is_stochastic for prompt in prompts)
+    return STOCHASTIC_RUNS if is_stochastic else 1
+
+
+def judging_use(
+    bundle: Bundle, cases: Sequence[GoldCase], catalogue: Catalogue, *, runs: int
+) -> Use:
+    """Return the most tokens that some runs of the cases can use; none for code.
+
+    Raises:
+        ModelNotFoundError: the catalogue has no such model.
+    """
+    settings = bundle.manifest.prompt
+    if settings is None:
+        return Use()
+    model = catalogue.model(settings.model)
+    requests = _requests(bundle, cases)
+    return Use(
+        model=model.name,
+        input_tokens=runs * sum(map(model.input_bound_tokens, requests)),
+        output_tokens=runs * sum(map(model.reply_cap_tokens, requests)),
+    )
+
+
+class CandidateModels:
+    """Implements `ChatModel` over another one, for requests that a candidate makes.
+
+    A provider that refuses the request as such says something of the candidate; whatever else goes
+    wrong there does not.
+    """
+
+    def __init__(self, models: ChatModel) -> None:
+        """Keep the performer."""
+        self._models = models
+
+    def complete(self, request: ChatRequest) -> ChatReply:
+        """Ask (see `ChatModel.complete`)."""
+        try:
+            return self._models.complete(request)
+        except UpstreamRefusedError as error:
+            if error.details.get("status") in REFUSED_REQUESTS:
+                raise RequestRefusedError(error.message) from error
+            raise
+
+
+def _requests(bundle: Bundle, cases: Sequence[GoldCase]) -> list[ChatRequest]:
+    """Render what can be rendered: what cannot is never asked."""
+    try:
+        prompt = read_prompt(bundle)
+    except ArtifactError:
+        return []
+    requests = []
+    for case in cases:
+        try:
+            requests.append(prompt.render(case.input))
+        except ArtifactError:
+            continue
+    return requests
