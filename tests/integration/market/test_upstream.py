@@ -1,0 +1,161 @@
+"""Calls of a provider over real HTTP, with the unmodified client: every way that they can end."""
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from aem.artifact import ChatMessage, ChatRequest, Role
+from market import (
+    Model,
+    Upstream,
+    UpstreamRefusedError,
+    UpstreamUnknownError,
+    UpstreamUnreachableError,
+)
+from tests.fakes import llm_server
+from tests.fakes.llm_server import Behaviour, LlmServer, serving
+
+TIMEOUT_S = 0.6
+REQUEST = ChatRequest(
+    model="tutor",
+    messages=(ChatMessage(role=Role.USER, content="How are you?"),),
+    max_tokens=40,
+    seed=7,
+    stop=("END",),
+    reply_schema={"type": "object"},
+)
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    made = Upstream()
+    yield made
+    made.close()
+
+
+def model(base_url: str, **changes: object) -> Model:
+    values: dict[str, object] = {
+        "name": "tutor",
+        "provider": "school",
+        "base_url": base_url,
+        "upstream_name": llm_server.MODEL,
+        "api_key": "sk-test",
+        "input_price_pusd": 1,
+        "output_price_pusd": 2,
+        "context_tokens": 500,
+        "reply_tokens_max": 30,
+    }
+    return Model(**(values | changes))  # type: ignore[arg-type]
+
+
+def ask(server: LlmServer, upstream: Upstream, **changes: object) -> object:
+    return upstream.complete(model(server.base_url, **changes), REQUEST, timeout_s=TIMEOUT_S)
+
+
+def test_a_reply_comes_with_what_it_used(upstream: Upstream) -> None:
+    told = llm_server.says("Fine.", usage=llm_server.usage(12, 3))
+    with serving(told) as server:
+        reply = upstream.complete(model(server.base_url), REQUEST, timeout_s=TIMEOUT_S)
+    assert (reply.reply.text, reply.reply.finish_reason) == ("Fine.", "stop")
+    assert (reply.input_tokens, reply.output_tokens, reply.is_bound) == (12, 3, False)
+    assert 0 <= reply.latency_ms < TIMEOUT_S * 1000
+
+
+def test_what_is_sent_is_capped_and_carries_the_key(upstream: Upstream) -> None:
+    with serving(llm_server.says("Fine.")) as server:
+        ask(server, upstream)
+        (asked,) = server.chats
+    assert asked.headers["authorization"] == "Bearer sk-test"
+    assert asked.body["model"] == llm_server.MODEL
+    assert asked.body["max_tokens"] == 30
+    assert (asked.body["n"], asked.body["stream"]) == (1, False)
+    assert (asked.body["seed"], asked.body["stop"]) == (7, ["END"])
+    assert asked.body["response_format"]["json_schema"]["schema"] == {"type": "object"}
+
+
+def test_a_model_without_schemas_is_sent_none_and_its_own_cap(upstream: Upstream) -> None:
+    with serving(llm_server.says("Fine.")) as server:
+        ask(server, upstream, has_reply_schemas=False, cap_parameter="max_completion_tokens")
+        (asked,) = server.chats
+    assert "response_format" not in asked.body
+    assert "max_tokens" not in asked.body
+    assert asked.body["max_completion_tokens"] == 30
+
+
+@pytest.mark.parametrize(
+    ("reported", "expected"),
+    [
+        (None, (44, 30)),
+        ({}, (44, 30)),
+        (llm_server.usage(0, 0), (44, 30)),
+        ({"prompt_tokens": 5}, (5, 30)),
+        ({"prompt_tokens": -1, "completion_tokens": 10**12}, (44, 30)),
+        ({"prompt_tokens": "5", "completion_tokens": True}, (44, 30)),
+    ],
+)
+def test_usage_that_is_missing_or_cannot_be_true_counts_as_the_bound(
+    upstream: Upstream, reported: dict[str, object] | None, expected: tuple[int, int]
+) -> None:
+    # 12 bytes of message and 16 tokens around it, twice; the schema is not sent.
+    with serving(llm_server.says("Fine.", usage=reported)) as server:
+        reply = upstream.complete(
+            model(server.base_url, has_reply_schemas=False), REQUEST, timeout_s=TIMEOUT_S
+        )
+    assert (reply.input_tokens, reply.output_tokens) == expected
+    assert reply.is_bound
+
+
+@pytest.mark.parametrize(
+    ("code", "may_retry"), [(400, False), (401, False), (404, False), (429, True), (500, True)]
+)
+def test_a_refusal_says_whether_to_try_again(
+    upstream: Upstream, code: int, *, may_retry: bool
+) -> None:
+    refusal = llm_server.status(code, "not today", Retry_After="1.5")
+    with serving(refusal) as server, pytest.raises(UpstreamRefusedError) as caught:
+        ask(server, upstream)
+    assert (caught.value.may_retry, caught.value.retry_after_s) == (may_retry, 1.5)
+    assert caught.value.details["status"] == code
+    assert "not today" in str(caught.value)
+    assert len(server.chats) == 1, "the client itself must not try again"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        pytest.param(llm_server.never, "model_timeout", id="never"),
+        pytest.param(llm_server.endless, "model_timeout", id="endless"),
+        pytest.param(llm_server.slowly(5, llm_server.says("Late.")), "model_timeout", id="slowly"),
+        pytest.param(llm_server.flood, "model_reply_too_large", id="flood"),
+        pytest.param(llm_server.hangs_up, "model_disconnected", id="hangs up"),
+        pytest.param(llm_server.raw(b"<html>"), "model_reply_malformed", id="no json"),
+        pytest.param(llm_server.raw(b'{"choices": []}'), "model_reply_malformed", id="empty"),
+        pytest.param(llm_server.raw(b'{"choices": 5}'), "model_reply_malformed", id="number"),
+        pytest.param(llm_server.raw(b"[" * 100_000), "model_reply_malformed", id="deep"),
+        pytest.param(
+            llm_server.raw(b'{"choices": [{"message": {"content": 5}}]}'),
+            "model_reply_malformed",
+            id="no text",
+        ),
+    ],
+)
+def test_what_is_no_whole_reply_has_an_unknown_outcome(
+    upstream: Upstream, behaviour: Behaviour, reason: str
+) -> None:
+    started_s = time.monotonic()
+    with serving(behaviour) as server:
+        with pytest.raises(UpstreamUnknownError) as caught:
+            ask(server, upstream)
+        elapsed_s = time.monotonic() - started_s
+    assert caught.value.reason == reason
+    assert elapsed_s < TIMEOUT_S + 1.5
+
+
+def test_where_nobody_listens_nothing_was_sent(upstream: Upstream) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
+        with pytest.raises(UpstreamUnreachableError):
+            upstream.complete(model(address), REQUEST, timeout_s=TIMEOUT_S)
