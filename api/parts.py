@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass
 
-from aem.proof import Envelope
 from api.checkpointing import CheckpointLoop
 from api.idempotency import Mutations
 from api.keys import ApiKeys
 from core.clock import Clock
 from core.database import Database
 from core.events import EventLog
+from core.signing import Signer
 from devops_agent import DurableWork, Orders, OrderTerms
 from gold import GoldService
-from ledger import Audit, Budgets, Checkpoints, Ledger
+from ledger import Audit, Budgets, Checkpoints, Export, Ledger, Proofs
 from market import Catalogue, Market, Upstream
 from registry import GitProjection, Registry
 
@@ -23,12 +23,14 @@ class Parts:
     database: Database
     clock: Clock
     events: EventLog
-    trust: Envelope
+    signer: Signer
     keys: ApiKeys
     mutations: Mutations
     ledger: Ledger
     budgets: Budgets
     audit: Audit
+    export: Export
+    proofs: Proofs
     checkpoints: Checkpoints
     checkpointing: CheckpointLoop
     catalogue: Catalogue

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
         tick_interval_s: how often prices are set.
         smoothing: omega of the paper's section 6.2.
         checkpoint_interval_s: how often the ledger's head is signed.
+        signer: socket of a signer in a process of its own; without it, key files sign.
     """
 
     model_config = SettingsConfigDict(env_prefix="AEM_", extra="forbid", frozen=True)
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     tick_interval_s: int = Field(default=60, ge=1, le=3600)
     smoothing: Decimal = Field(default=Decimal("0.3"), gt=0, lt=1)
     checkpoint_interval_s: float = Field(default=1.0, gt=0)
+    signer: Path | None = None
 
     @property
     def url(self) -> str:

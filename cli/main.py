@@ -21,13 +21,16 @@ _COMMANDS = {
     "wallet": Lazy(module=_MONEY, help="Show a wallet: balance, threshold, transfers."),
     "ledger": Lazy(module=_MONEY, help="Read the ledger: accounts, transfers, usage."),
     "budget": Lazy(module=_MONEY, help="Set budgets and hand out their tokens."),
-    "audit": Lazy(module=_MONEY, help="Prove that the ledger is whole."),
+    "audit": Lazy(module="cli.remote.audit", help="Prove that the ledger is whole."),
     "prices": Lazy(module=_MONEY, help="Show the market's current prices."),
     "models": Lazy(module=_MONEY, help="Show the language models that orders may ask."),
     "gold": Lazy(module="cli.remote.gold", help="Lint, freeze and show Gold Datasets."),
     "keys": Lazy(module="cli.remote.keys", help="Make, list and revoke API keys."),
     "serve": Lazy(module="cli.local.service", help="The service: API and worker.", is_local=True),
     "worker": Lazy(module="cli.local.service", help="One more worker.", is_local=True),
+    "signer": Lazy(
+        module="cli.local.signer", help="The signing keys, in a process.", is_local=True
+    ),
     "demo": Lazy(
         module="cli.local.demo", help="The main job on a shipped example.", is_local=True
     ),

@@ -49,6 +49,7 @@ from ledger.errors import (
     CheckpointNotFoundError,
     IdempotencyKeyReusedError,
     InsufficientFundsError,
+    LogDamagedError,
     PostingUnknownError,
     RootExistsError,
     TransferNotFoundError,
@@ -58,8 +59,10 @@ from ledger.errors import (
     WriterBusyError,
     WriterClosedError,
 )
+from ledger.export import Export
 from ledger.metering import Metering
 from ledger.policy import Budget, BudgetAmounts, BudgetSetting, IssuanceDecision
+from ledger.proofs import Proofs
 from ledger.service import Ledger, Statement
 from ledger.usage import UsageLine, UsageRecord
 from ledger.writer import Writer
@@ -102,11 +105,13 @@ __all__ = [
     "Budgets",
     "CheckpointNotFoundError",
     "Checkpoints",
+    "Export",
     "Hold",
     "IdempotencyKeyReusedError",
     "InsufficientFundsError",
     "IssuanceDecision",
     "Ledger",
+    "LogDamagedError",
     "Metering",
     "Move",
     "Outcome",
@@ -114,6 +119,7 @@ __all__ = [
     "Phase",
     "PostHold",
     "PostingUnknownError",
+    "Proofs",
     "RejectionReason",
     "Reverse",
     "RootExistsError",

@@ -15,6 +15,7 @@ from aem.proof import (
 )
 from core.clock import Clock
 from core.signing import Signer
+from ledger.cursors import number_of
 from ledger.domain import Page
 from ledger.errors import CheckpointNotFoundError
 from ledger.store import log, signed
@@ -66,7 +67,7 @@ class Checkpoints:
     def keep(self, session: Session, envelope: Envelope) -> None:
         """Store a checkpoint, unless there is one of its size."""
         checkpoint = Checkpoint.from_payload(envelope.payload)
-        stored = log.StoredCheckpoint(
+        stored = signed.StoredCheckpoint(
             size=checkpoint.size,
             root=checkpoint.root,
             envelope=canonical_json(envelope.to_json()).decode(),
@@ -98,10 +99,15 @@ class Checkpoints:
             )
         return Envelope.from_json(json.loads(found.envelope))
 
-    def page(self, session: Session, *, after: int = -1, limit: int = 100) -> Page[Envelope]:
-        """Return checkpoints of sizes above `after`, the smallest first."""
+    def page(self, session: Session, *, after: str = "", limit: int = 100) -> Page[Envelope]:
+        """Return checkpoints, the smallest first.
+
+        Raises:
+            BatchError: `after` is no cursor of this list.
+        """
         limit = max(1, min(limit, PAGE_LIMIT_ROWS))
-        found = signed.page(session, after=after, limit=limit)
+        start = number_of(after)
+        found = signed.page(session, after=-1 if start is None else start, limit=limit)
         is_full = len(found) == limit
         return Page(
             items=tuple(Envelope.from_json(json.loads(row.envelope)) for row in found),

@@ -25,12 +25,15 @@ InfrastructureError
 |-- WriterBusyError            too much waits for the group-commit writer; nothing was done
 |-- WriterClosedError          the group-commit writer does not run; nothing was done
 `-- PostingUnknownError        nobody knows whether it was posted; the same key tells
+InvariantViolatedError
+`-- LogDamagedError            the log is not what was signed
 """
 
 from core.errors import (
     BadRequestError,
     ConflictError,
     InfrastructureError,
+    InvariantViolatedError,
     NotFoundError,
     PaymentRequiredError,
 )
@@ -88,6 +91,12 @@ class CheckpointNotFoundError(NotFoundError):
     """No checkpoint was signed at that size."""
 
     reason = "checkpoint_not_found"
+
+
+class LogDamagedError(InvariantViolatedError):
+    """The log, or a record of it, is not what a signed checkpoint says."""
+
+    reason = "log_damaged"
 
 
 class IdempotencyKeyReusedError(ConflictError):

@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 
 from aem.proof import canonical_json, digest_of
 from core.clock import Clock
+from ledger.cursors import number_of
 from ledger.domain import Account, Batch, BatchResult, ExpireHold, Page, Transfer
-from ledger.errors import BatchError, IdempotencyKeyReusedError
+from ledger.errors import IdempotencyKeyReusedError, TransferNotFoundError
 from ledger.posting import Posting
 from ledger.store import journal
 from ledger.store import metering as metering_store
@@ -17,9 +18,6 @@ from ledger.usage import UsageRecord
 
 PAGE_LIMIT_ROWS = 500
 """Most items in one answer: bounds its size and the time that it takes."""
-
-MAX_CURSOR_DIGITS = 18
-"""Of a log number: what a 64-bit column holds, whatever the digits."""
 
 EXPIRY_LIMIT_ROWS = 500
 """Holds expired in one transaction: bounds how long their accounts stay locked."""
@@ -115,6 +113,17 @@ class Ledger:
         found = journal.list_accounts(session, prefix=prefix, after=after, limit=limit)
         return _page([(account.code, account) for account in found], limit)
 
+    def transfer(self, session: Session, transfer_id: str) -> Transfer:
+        """Return a transfer.
+
+        Raises:
+            TransferNotFoundError: there is no such transfer.
+        """
+        found = journal.transfers_by_id(session, [transfer_id]).get(transfer_id)
+        if found is None:
+            raise TransferNotFoundError(f"there is no transfer {transfer_id[:80]!r}")
+        return found
+
     def transfers(
         self,
         session: Session,
@@ -127,7 +136,7 @@ class Ledger:
         """Return committed transfers in the order of the log, of one account or reference."""
         limit = max(1, min(limit, PAGE_LIMIT_ROWS))
         found = journal.list_transfers(
-            session, account=account, reference=reference, after=_number(after), limit=limit
+            session, account=account, reference=reference, after=number_of(after), limit=limit
         )
         return _page(found, limit)
 
@@ -143,7 +152,7 @@ class Ledger:
         """Return committed usage records in the order of the log, of one owner or reference."""
         limit = max(1, min(limit, PAGE_LIMIT_ROWS))
         found = metering_store.list_usage(
-            session, owner=owner, reference=reference, after=_number(after), limit=limit
+            session, owner=owner, reference=reference, after=number_of(after), limit=limit
         )
         return _page(found, limit)
 
@@ -160,19 +169,11 @@ class Ledger:
             session,
             account=code,
             reference=None,
-            after=_number(after),
+            after=number_of(after),
             limit=limit,
             is_newest_first=True,
         )
         return Statement(account=self.account(session, code), transfers=_page(found, limit))
-
-
-def _number(cursor: str) -> int | None:
-    if not cursor:
-        return None
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= MAX_CURSOR_DIGITS):
-        raise BatchError(f"{cursor[:60]!r} is no cursor of this list")
-    return int(cursor)
 
 
 def _page(found: Sequence[tuple[Any, Any]], limit: int) -> Page[Any]:

@@ -64,11 +64,3 @@ def list_usage(
             session, owner=owner, reference=reference, after=cursor, limit=limit
         )
     return {"items": to_json(page.items), "next_cursor": page.next_cursor}
-
-
-@router.get("/audit/verify")
-def verify(parts: PartsOf, caller: Caller) -> dict[str, Any]:
-    """Check the whole ledger: the log, the balances, the monetary identity, the fiat budget."""
-    caller.require(Role.OPERATOR, Role.AUDITOR)
-    with parts.database.reading() as session:
-        return parts.audit.verify(session).to_json()

@@ -20,7 +20,7 @@ def health(parts: PartsOf) -> dict[str, Any]:
 @router.get("/.well-known/aem-trust.json")
 def trust(parts: PartsOf) -> dict[str, Any]:
     """Return the public keys, each with its purpose, signed by the root."""
-    return parts.trust.to_json()
+    return parts.signer.trust().to_json()
 
 
 @router.get("/api/v1/me")

@@ -1,15 +1,14 @@
 """``aem serve`` and ``aem worker``: run the service here."""
 
-from collections.abc import Callable
-
 import click
 
-from cli.output import ExitCode, fail
+from cli.local.failures import explained
 
 
 @click.command()
 @click.option("--host", help="Default: AEM_HOST or 127.0.0.1.")
 @click.option("--port", type=int, help="Default: AEM_PORT or 8321.")
+@explained
 def serve(host: str | None, port: int | None) -> None:
     """Run the service: API and worker in one process, until it is interrupted.
 
@@ -18,23 +17,13 @@ def serve(host: str | None, port: int | None) -> None:
     """
     from api import server  # noqa: PLC0415 - the service's imports are slow
 
-    _or_explain(lambda: server.run_server(host=host, port=port, say=click.echo))
+    server.run_server(host=host, port=port, say=click.echo)
 
 
 @click.command()
+@explained
 def worker() -> None:
     """Run one more worker on the service's database, until it is interrupted."""
     from api import server  # noqa: PLC0415 - the service's imports are slow
 
-    _or_explain(lambda: server.run_worker(say=click.echo))
-
-
-def _or_explain(run: Callable[[], None]) -> None:
-    """Run; what keeps the service from starting becomes a message and an exit code."""
-    from core.errors import AemError, InfrastructureError  # noqa: PLC0415 - as above
-
-    try:
-        run()
-    except AemError as error:
-        is_down = isinstance(error, InfrastructureError)
-        fail(error.message, ExitCode.UNAVAILABLE if is_down else ExitCode.USAGE)
+    server.run_worker(say=click.echo)

@@ -1,16 +1,20 @@
-"""``aem keys``: make, list and revoke API keys."""
+"""``aem keys``: make, list and revoke API keys; rotate signing keys."""
 
 import click
 
+from cli.lazy import Lazy, LazyGroup
 from cli.output import json_option, print_facts, print_json, print_table
 from cli.remote.connection import connect, remote
 
 ROLES = ("operator", "team", "agent", "devops", "evaluator", "auditor")
 
 
-@click.group()
+_ROTATE = Lazy(module="cli.local.rotation", help="Rotate a signing key here.", is_local=True)
+
+
+@click.group(cls=LazyGroup, lazy={"rotate": _ROTATE})
 def keys() -> None:
-    """Make, list and revoke API keys."""
+    """Make, list and revoke API keys; rotate signing keys."""
 
 
 @keys.command("create")

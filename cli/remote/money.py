@@ -1,4 +1,4 @@
-"""``aem wallet|ledger|budget|audit|prices``: where the money is, and the proof of it."""
+"""``aem wallet|ledger|budget|prices``: where the money is."""
 
 from fractions import Fraction
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from cli.output import (
-    ExitCode,
     Tokens,
     Usd,
     json_option,
@@ -183,26 +182,6 @@ def allocate(name: str, to: str, amount: int, reason: str, *, as_json: bool) -> 
         click.echo(f"{tokens(amount)} tokens: {transfer['debit']} -> {transfer['credit']}")
 
 
-@click.group()
-def audit() -> None:
-    """Prove that the ledger is whole."""
-
-
-@audit.command("verify")
-@json_option
-@remote
-def verify(*, as_json: bool) -> None:
-    """Check log, balances, monetary identity and fiat budget; exit code 9 if one fails."""
-    with connect() as client:
-        report = client.verify_audit()
-    if as_json:
-        print_json(report)
-    else:
-        _print_audit(report)
-    if not report["verified"]:
-        raise click.exceptions.Exit(ExitCode.NOT_VERIFIED)
-
-
 @click.command()
 @json_option
 @remote
@@ -308,13 +287,3 @@ def _print_budget(state: dict[str, Any], *, as_json: bool) -> None:
 def _balance(account: dict[str, Any]) -> int:
     return int(account["credits_posted"] - account["debits_posted"])
 
-
-def _print_audit(report: dict[str, Any]) -> None:
-    for name, finding in report["statements"].items():
-        mark = "holds" if finding["holds"] else "DOES NOT HOLD"
-        figures = ", ".join(f"{key} {value}" for key, value in finding["figures"].items())
-        click.echo(f"{name:<10} {mark}: {figures}")
-        bad = finding.get("first_bad")
-        if bad:
-            click.echo(f"           first bad record: {bad['record']} {bad['id']}: {bad['why']}")
-    click.echo("verified" if report["verified"] else "NOT VERIFIED")

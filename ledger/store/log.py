@@ -1,17 +1,16 @@
-"""Queries on the log: its head, its entries, its checkpoints, and the records that it seals."""
+"""Queries on the log: its head, its entries, and the records that it seals."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String, exists, select, type_coerce, update
+from sqlalchemy import String, exists, select, type_coerce
 from sqlalchemy.orm import Session
 
 from aem.proof import Frontier
 from core.database import UtcDateTime
-from ledger.store.bulk import insert_missing, insert_rows
-from ledger.store.tables import RECORDS, checkpoints, log_entries, log_head
+from ledger.store.bulk import Change, insert_missing, insert_rows
+from ledger.store.tables import RECORDS, log_entries, log_head
 
 _HEAD_ID = 1
 _PAGE_ROWS = 1_000
@@ -31,16 +30,6 @@ class LogEntry:
     record_id: str
     leaf_hash: bytes
     row: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredCheckpoint:
-    """A checkpoint as stored; `envelope` is JSON text."""
-
-    size: int
-    root: bytes
-    envelope: str
-    at: datetime
 
 
 def lock_head(session: Session) -> Frontier:
@@ -68,29 +57,57 @@ def _head(session: Session, *, for_update: bool) -> Frontier | None:
 
 def append(session: Session, entries: list[dict[str, Any]], frontier: Frontier) -> None:
     """Write new entries and the frontier after them; the head is locked."""
-    insert_rows(session, log_entries, entries)
-    session.execute(
-        update(log_head)
-        .where(log_head.c.id == _HEAD_ID)
-        .values(size=frontier.size, frontier=frontier.to_json())
-    )
+    head = {"id": _HEAD_ID, "size": frontier.size, "frontier": frontier.to_json()}
+    insert_rows(session, log_entries, entries, change=Change(table=log_head, rows=[head]))
 
 
 def entries(session: Session) -> Iterator[LogEntry]:
     """Stream the log in order, each entry with its record's row."""
-    after = -1
-    while page := _page(session, after):
+    for page in pages(session):
         yield from page
+
+
+def pages(
+    session: Session, *, start: int = 0, end: int | None = None
+) -> Iterator[Sequence[LogEntry]]:
+    """Stream the entries from number `start` up to `end`, a page at a time, never an empty one."""
+    after = start - 1
+    while page := _page(session, after, end):
+        yield page
         after = page[-1].number
 
 
-def _page(session: Session, after: int) -> list[LogEntry]:
+def entry_of(session: Session, record: str, record_id: str) -> LogEntry | None:
+    """Return the entry that seals a record, with its row."""
+    query = select(log_entries).where(
+        log_entries.c.record == record, log_entries.c.record_id == record_id
+    )
+    found = session.execute(query).mappings().first()
+    if found is None:
+        return None
+    rows = _raw_rows(session, record, [record_id])
+    return LogEntry(row=rows[0] if rows else None, **found)
+
+
+def leaf_hashes(session: Session, *, start: int, end: int) -> list[bytes]:
+    """Return the hashes of leaves `start` up to `end`, as far as they are there."""
+    query = (
+        select(log_entries.c.leaf_hash)
+        .where(log_entries.c.number >= start, log_entries.c.number < end)
+        .order_by(log_entries.c.number)
+    )
+    return list(session.execute(query).scalars())
+
+
+def _page(session: Session, after: int, end: int | None) -> list[LogEntry]:
     query = (
         select(log_entries)
         .where(log_entries.c.number > after)
         .order_by(log_entries.c.number)
         .limit(_PAGE_ROWS)
     )
+    if end is not None:
+        query = query.where(log_entries.c.number < end)
     found = [dict(row) for row in session.execute(query).mappings()]
     rows: dict[tuple[str, str], Mapping[str, Any]] = {}
     for record in RECORDS:
@@ -129,27 +146,3 @@ def first_unsealed(session: Session) -> tuple[str, str] | None:
         if found is not None:
             return record, found
     return None
-
-
-def all_checkpoints(session: Session) -> Iterator[StoredCheckpoint]:
-    """Stream the stored checkpoints by size."""
-    query = select(checkpoints).order_by(checkpoints.c.size).limit(_PAGE_ROWS)
-    after = -1
-    while page := [
-        StoredCheckpoint(**row)
-        for row in session.execute(query.where(checkpoints.c.size > after)).mappings()
-    ]:
-        yield from page
-        after = page[-1].size
-
-
-def latest_checkpoint(session: Session) -> StoredCheckpoint | None:
-    """Return the checkpoint with the greatest size."""
-    query = select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1)
-    found = session.execute(query).mappings().first()
-    return None if found is None else StoredCheckpoint(**found)
-
-
-def add_checkpoint(session: Session, checkpoint: StoredCheckpoint) -> None:
-    """Store a checkpoint, unless there is one of its size."""
-    insert_missing(session, checkpoints, [dict(vars(checkpoint))])

@@ -1,15 +1,27 @@
 """Queries on signed checkpoints."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger.store.log import StoredCheckpoint, add_checkpoint
+from ledger.store.bulk import insert_missing
 from ledger.store.tables import checkpoints
 
 _PAGE_ROWS = 1_000
 """Rows read at once while streaming: memory stays constant."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredCheckpoint:
+    """A checkpoint as stored; `envelope` is JSON text."""
+
+    size: int
+    root: bytes
+    envelope: str
+    at: datetime
 
 
 def page(session: Session, *, after: int, limit: int) -> list[StoredCheckpoint]:
@@ -52,4 +64,4 @@ def first_covering(session: Session, size: int) -> StoredCheckpoint | None:
 
 def add(session: Session, checkpoint: StoredCheckpoint) -> None:
     """Store a checkpoint, unless there is one of its size."""
-    add_checkpoint(session, checkpoint)
+    insert_missing(session, checkpoints, [dict(vars(checkpoint))])

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +17,9 @@ Json = dict[str, Any]
 
 _ARCHIVE_TYPE = "application/gzip"
 _JSON_LINES_TYPE = "application/x-ndjson"
+
+EXPORT_SILENCE_S = 120.0
+"""How long an export may say nothing, while the service looks for records without an entry."""
 
 DEFAULT_PATIENCE_S = 60.0
 """How long `events` tries to reach the service before it gives up."""
@@ -173,6 +176,32 @@ class Client:
     def verify_audit(self) -> Json:
         """Let the service verify its own ledger and return what it found."""
         return self._object("/api/v1/audit/verify")
+
+    def export_audit(self, *, start: int | None = None, end: int | None = None) -> Iterator[bytes]:
+        """Yield the ledger's export (`aem.proof.audit`) as it comes; by default all of it."""
+        query = {"from": start, "to": end}
+        return self._connection.download("/api/v1/audit/export", query, EXPORT_SILENCE_S)
+
+    def checkpoint(self) -> Envelope:
+        """Return a signed checkpoint of the ledger's log as it is now, unchecked.
+
+        Raises:
+            MalformedError: it is no signed envelope.
+        """
+        return Envelope.from_json(self._object("/api/v1/audit/checkpoints/latest"))
+
+    def checkpoints(self, *, cursor: str | None = None, limit: int | None = None) -> Json:
+        """List the signed checkpoints, the smallest first, a page at a time."""
+        return self._object("/api/v1/audit/checkpoints", cursor=cursor, limit=limit)
+
+    def receipt(self, transfer_id: str) -> bytes:
+        """Return a transfer's receipt (`aem.proof.audit.Receipt`), unchecked."""
+        return self._connection.get_bytes(f"/api/v1/ledger/transfers/{transfer_id}/receipt")
+
+    def consistency(self, old_size: int, new_size: int) -> bytes:
+        """Return a proof that the log only grew (`aem.proof.audit`), unchecked."""
+        query = {"from": old_size, "to": new_size}
+        return self._connection.get_bytes("/api/v1/audit/consistency", **query)
 
     # Gold
 

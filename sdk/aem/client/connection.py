@@ -3,7 +3,7 @@
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -99,9 +99,9 @@ class Connection:
         """Return the JSON at a path; parameters that are None are left out."""
         return self._json(Request(method="GET", path=path, query=_present(query)))
 
-    def get_bytes(self, path: str) -> bytes:
+    def get_bytes(self, path: str, **query: Any) -> bytes:
         """Return the bytes at a path."""
-        return self._send(Request(method="GET", path=path)).content
+        return self._send(Request(method="GET", path=path, query=query)).content
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Send JSON; sent again, it acts once."""
@@ -147,6 +147,23 @@ class Connection:
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
         return response
+
+    def download(
+        self, path: str, query: Mapping[str, Any], silence_s: float
+    ) -> Iterator[bytes]:
+        """Yield the bytes at a path as they come, however many. Asked once.
+
+        Raises:
+            ApiError: the service refuses.
+            UnreachableError: no answer came, or it broke off.
+        """
+        response = self.stream(path, _present(query), silence_s)
+        try:
+            yield from response.iter_bytes()
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        finally:
+            response.close()
 
     def _json(self, request: Request) -> Any:
         answer = self._send(request)

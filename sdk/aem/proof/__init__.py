@@ -27,7 +27,9 @@ from aem.proof.merkle import (
     EMPTY_ROOT,
     Frontier,
     GrowingTree,
+    PerfectRoot,
     consistency_proof,
+    frontier_at,
     inclusion_proof,
     leaf_hash,
     node_hash,
@@ -42,12 +44,13 @@ from aem.proof.statement import (
     Statement,
     statement,
 )
-from aem.proof.trust import TrustRoot
+from aem.proof.trust import MAX_KEYS, TrustRoot
 
 __all__ = [
     "CHECKPOINT_PAYLOAD_TYPE",
     "EMPTY_ROOT",
     "GOLD_REPORT_PREDICATE_TYPE",
+    "MAX_KEYS",
     "PAYLOAD_TYPES",
     "POINTER_PAYLOAD_TYPE",
     "STATEMENT_PAYLOAD_TYPE",
@@ -63,6 +66,7 @@ __all__ = [
     "NotCanonicalError",
     "NotConsistentError",
     "NotIncludedError",
+    "PerfectRoot",
     "ProofError",
     "Signature",
     "Statement",
@@ -73,6 +77,7 @@ __all__ = [
     "canonical_json",
     "consistency_proof",
     "digest_of",
+    "frontier_at",
     "inclusion_proof",
     "leaf_hash",
     "node_hash",

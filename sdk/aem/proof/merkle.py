@@ -5,7 +5,7 @@ checks as algorithms.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,28 +137,39 @@ def root_of(leaf_hashes: Sequence[bytes]) -> bytes:
     return level[0]
 
 
-def inclusion_proof(leaf_hashes: Sequence[bytes], index: int, size: int) -> list[bytes]:
+PerfectRoot = Callable[[int, int], bytes]
+"""Returns the root of the 2^level leaves from `position` times 2^level on: `(level, position)`."""
+
+
+def inclusion_proof(root_at: PerfectRoot, index: int, size: int) -> list[bytes]:
     """Return the audit path of leaf `index` in the tree of the first `size` leaves (2.1.1).
 
     Raises:
         NotIncludedError: there is no such leaf in a tree of that size.
     """
-    if not 0 <= index < size <= len(leaf_hashes):
+    if not 0 <= index < size:
         raise NotIncludedError(f"leaf {index} is not in a tree of {size} leaves")
-    return _path(leaf_hashes[:size], index)
+    return _path(root_at, 0, size, index)
 
 
-def consistency_proof(leaf_hashes: Sequence[bytes], old_size: int, new_size: int) -> list[bytes]:
+def consistency_proof(root_at: PerfectRoot, old_size: int, new_size: int) -> list[bytes]:
     """Return the proof that the first `new_size` leaves begin with the first `old_size` (2.1.2).
 
     Raises:
-        NotConsistentError: the sizes are not in order, or there are fewer leaves.
+        NotConsistentError: the sizes are not in order.
     """
-    if not 0 <= old_size <= new_size <= len(leaf_hashes):
+    if not 0 <= old_size <= new_size:
         raise NotConsistentError(f"no tree of {new_size} leaves grew out of one of {old_size}")
     if old_size in (0, new_size):
         return []
-    return _subproof(leaf_hashes[:new_size], old_size, complete=True)
+    return _subproof(root_at, 0, new_size, old_size, complete=True)
+
+
+def frontier_at(root_at: PerfectRoot, size: int) -> Frontier:
+    """Return the right edge of the tree of the first `size` leaves."""
+    levels = [level for level in reversed(range(size.bit_length())) if size >> level & 1]
+    peaks = tuple(root_at(level, (size >> level) - 1) for level in levels)
+    return Frontier(size=size, peaks=peaks)
 
 
 def verify_inclusion(
@@ -244,22 +255,33 @@ def _split(size: int) -> int:
     return 1 << (size - 1).bit_length() - 1
 
 
-def _path(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    if len(leaves) == 1:
+def _root(root_at: PerfectRoot, start: int, end: int) -> bytes:
+    """Return the root of leaves `start` up to `end`, a subtree of RFC 6962's division."""
+    size = end - start
+    if size & (size - 1) == 0:
+        return root_at(size.bit_length() - 1, start // size)
+    middle = start + _split(size)
+    return node_hash(_root(root_at, start, middle), _root(root_at, middle, end))
+
+
+def _path(root_at: PerfectRoot, start: int, end: int, index: int) -> list[bytes]:
+    if end - start == 1:
         return []
-    middle = _split(len(leaves))
-    left, right = leaves[:middle], leaves[middle:]
+    middle = start + _split(end - start)
     if index < middle:
-        return [*_path(left, index), root_of(right)]
-    return [*_path(right, index - middle), root_of(left)]
+        return [*_path(root_at, start, middle, index), _root(root_at, middle, end)]
+    return [*_path(root_at, middle, end, index), _root(root_at, start, middle)]
 
 
-def _subproof(leaves: Sequence[bytes], old_size: int, *, complete: bool) -> list[bytes]:
+def _subproof(
+    root_at: PerfectRoot, start: int, end: int, old_end: int, *, complete: bool
+) -> list[bytes]:
     """SUBPROOF of RFC 6962, 2.1.2; `complete` while the verifier knows the old subtree's root."""
-    if old_size == len(leaves):
-        return [] if complete else [root_of(leaves)]
-    middle = _split(len(leaves))
-    left, right = leaves[:middle], leaves[middle:]
-    if old_size <= middle:
-        return [*_subproof(left, old_size, complete=complete), root_of(right)]
-    return [*_subproof(right, old_size - middle, complete=False), root_of(left)]
+    if old_end == end:
+        return [] if complete else [_root(root_at, start, end)]
+    middle = start + _split(end - start)
+    if old_end <= middle:
+        below = _subproof(root_at, start, middle, old_end, complete=complete)
+        return [*below, _root(root_at, middle, end)]
+    below = _subproof(root_at, middle, end, old_end, complete=False)
+    return [*below, _root(root_at, start, middle)]

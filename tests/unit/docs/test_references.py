@@ -23,7 +23,7 @@ import market
 import registry
 import sandbox
 from aem.errors import SdkError
-from api.routes import artifacts, budgets, events, keys, orders, service
+from api.routes import artifacts, audit, budgets, events, keys, orders, service
 from api.routes import gold as gold_routes
 from api.routes import ledger as ledger_routes
 from api.settings import Settings
@@ -161,7 +161,7 @@ class TestSettings:
         )
         told = {name: default.strip("`") for name, default in rows}
         assert told == {
-            f"AEM_{name.upper()}": str(field.default) or UNMARKED
+            f"AEM_{name.upper()}": UNMARKED if field.default in {None, ""} else str(field.default)
             for name, field in Settings.model_fields.items()
         }
 
@@ -229,7 +229,7 @@ def finding_of(call: ast.Call, method: str) -> Iterator[str]:
 
 
 def test_every_route_is_described_and_no_other() -> None:
-    parts = (artifacts, budgets, events, gold_routes, keys, ledger_routes, orders, service)
+    parts = (artifacts, audit, budgets, events, gold_routes, keys, ledger_routes, orders, service)
     known = {
         f"{method} {route.path}"
         for module in parts

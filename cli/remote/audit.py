@@ -1,0 +1,270 @@
+"""``aem audit``: the proof of where the money is, asked of the service or checked without it."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from aem.client import Client
+from aem.proof import Checkpoint, Envelope, MalformedError, ProofError, TrustRoot, canonical_json
+from aem.proof.audit import (
+    CONSISTENCY_FORMAT,
+    RECEIPT_FORMAT,
+    ConsistencyProof,
+    Receipt,
+    format_of,
+    require_same,
+    verify_export,
+)
+from aem.proof.payload import parse_json
+from cli.output import ExitCode, fail, json_option, print_facts, print_json, print_table
+from cli.remote.connection import connect, read_file, remote
+
+LIST_ROWS = 50
+GZIP_MAGIC = b"\x1f\x8b"
+
+file_type = click.Path(exists=True, dir_okay=False, path_type=Path)
+output_type = click.Path(dir_okay=False, writable=True, path_type=Path)
+output_option = click.option("-o", "--output", type=output_type, help="File to write; else print.")
+
+
+@click.group()
+def audit() -> None:
+    """Prove that the ledger is whole."""
+
+
+@audit.command()
+@click.argument("file", type=file_type, required=False)
+@click.option(
+    "--checkpoint",
+    "kept",
+    type=file_type,
+    multiple=True,
+    help="A checkpoint, receipt or proof kept elsewhere; repeatable.",
+)
+@click.option("--trust", "trust_file", type=file_type, help="The trust root pinned before.")
+@json_option
+@remote
+def verify(
+    file: Path | None, kept: tuple[Path, ...], trust_file: Path | None, *, as_json: bool
+) -> None:
+    """Check log, balances, monetary identity, fiat budget and receipts; exit code 9 if one fails.
+
+    FILE is an export, a receipt or a consistency proof: it is checked here, without the service.
+    Without FILE the service checks itself.
+    """
+    if file is None:
+        if kept or trust_file:
+            raise click.UsageError("--checkpoint and --trust go with a FILE")
+        with connect() as client:
+            report = client.verify_audit()
+    else:
+        trust = None if trust_file is None else _read_trust(trust_file)
+        outside = [envelope for path in kept for envelope in _read_kept(path, trust)]
+        report = _verify_file(file, outside, trust, as_json=as_json)
+    print_json(report) if as_json else _print_report(report)
+    if not report["verified"]:
+        raise click.exceptions.Exit(ExitCode.NOT_VERIFIED)
+
+
+@audit.command()
+@click.argument("file", type=output_type)
+@click.option("--from", "start", type=click.IntRange(min=0), help="First record; default 0.")
+@click.option("--to", "end", type=click.IntRange(min=0), help="Up to this record; default all.")
+@json_option
+@remote
+def export(file: Path, start: int | None, end: int | None, *, as_json: bool) -> None:
+    """Write the whole ledger to FILE, for `aem audit verify FILE` on any machine."""
+    partial = file.with_name(f"{file.name}.part")
+    size_bytes = 0
+    try:
+        with connect() as client, partial.open("wb") as target, _counter("bytes") as tell:
+            for piece in client.export_audit(start=start, end=end):
+                size_bytes += target.write(piece)
+                tell(size_bytes, None)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+    print_json({"file": str(file), "bytes": size_bytes}) if as_json else click.echo(
+        f"{file}: {size_bytes} bytes; check it with `aem audit verify {file}`"
+    )
+
+
+@audit.command()
+@click.argument("transfer_id", required=False)
+@click.option("--from", "old", help="A checkpoint's size, or a file that keeps one.")
+@click.option("--to", "new", help="The same; default the newest.")
+@output_option
+@remote
+def prove(transfer_id: str | None, old: str | None, new: str | None, output: Path | None) -> None:
+    """Get the receipt of TRANSFER_ID, or with --from the proof that the log only grew since."""
+    if (transfer_id is None) == (old is None):
+        raise click.UsageError("give a TRANSFER_ID, or --from")
+    with connect() as client:
+        if transfer_id is not None:
+            data = client.receipt(transfer_id)
+            Receipt.from_bytes(data).verify()
+        else:
+            data = _consistency(client, old or "", new)
+    _write(data, output)
+
+
+@audit.command()
+@output_option
+@remote
+def checkpoint(output: Path | None) -> None:
+    """Get a signed checkpoint of the log as it is now: keep it where the service cannot reach."""
+    with connect() as client:
+        envelope = client.checkpoint()
+        trust = TrustRoot.from_envelope(client.trust())
+    Checkpoint.from_envelope(envelope, trust.keys)
+    _write(canonical_json(envelope.to_json()), output)
+
+
+@audit.command("checkpoints")
+@click.option("--limit", default=LIST_ROWS, show_default=True, help="Rows at most.")
+@click.option("--cursor", help="Continue a listing where it ended.")
+@json_option
+@remote
+def list_checkpoints(limit: int, cursor: str | None, *, as_json: bool) -> None:
+    """List the signed checkpoints, the smallest first."""
+    with connect() as client:
+        found = client.checkpoints(limit=limit, cursor=cursor)
+    if as_json:
+        print_json(found)
+        return
+    read = [Checkpoint.from_payload(Envelope.from_json(item).payload) for item in found["items"]]
+    rows = [(item.size, item.root.hex(), item.at.isoformat()) for item in read]
+    print_table("Checkpoints", (">size", "root", "signed at"), rows)
+    if found["next_cursor"]:
+        click.echo(f"\nmore: --cursor {found['next_cursor']}")
+
+
+def _verify_file(
+    file: Path, outside: Sequence[Envelope], trust: TrustRoot | None, *, as_json: bool
+) -> dict[str, Any]:
+    """Check a file of whatever kind; what does not verify ends with its exit code."""
+    with file.open("rb") as stream:
+        if stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC:
+            stream.seek(0)
+            with _counter("records") as tell:
+                return verify_export(stream, outside=outside, trust=trust, progress=tell).to_json()
+    data = read_file(str(file), "proof")
+    try:
+        return _verify_proof(data, outside, trust)
+    except ProofError as error:
+        fail(
+            f"{file}: {error.message}",
+            ExitCode.NOT_VERIFIED,
+            as_json=as_json,
+            reason=error.reason,
+            verified=False,
+        )
+
+
+def _verify_proof(
+    data: bytes, outside: Sequence[Envelope], trust: TrustRoot | None
+) -> dict[str, Any]:
+    if format_of(data) == RECEIPT_FORMAT:
+        receipt = Receipt.from_bytes(data)
+        record = receipt.verify(trust)
+        proven = [Checkpoint.from_payload(receipt.checkpoint.payload)]
+        found: dict[str, Any] = {"kind": "receipt", "number": receipt.number, "record": record}
+    elif format_of(data) == CONSISTENCY_FORMAT:
+        proven = list(ConsistencyProof.from_bytes(data).verify(trust))
+        found = {"kind": "consistency proof"}
+    else:
+        raise MalformedError("it is no export, no receipt and no consistency proof")
+    require_same(outside, proven)
+    sizes = [checkpoint.size for checkpoint in proven]
+    return {"verified": True, **found, "checkpoints": sizes}
+
+
+def _read_trust(path: Path) -> TrustRoot:
+    """Read a trust root: signed, as the service publishes it, or bare, as an agent pins it."""
+    value = parse_json(read_file(str(path), "trust root"))
+    if isinstance(value, dict) and "payload" in value:
+        return TrustRoot.from_envelope(Envelope.from_json(value))
+    return TrustRoot.from_json(value)
+
+
+def _read_kept(path: Path, trust: TrustRoot | None) -> list[Envelope]:
+    """Return the checkpoints of a file; of a proof, those that it rests on."""
+    data = read_file(str(path), "checkpoint")
+    if format_of(data) == RECEIPT_FORMAT:
+        receipt = Receipt.from_bytes(data)
+        receipt.verify(trust)
+        return [receipt.checkpoint]
+    if format_of(data) == CONSISTENCY_FORMAT:
+        proof = ConsistencyProof.from_bytes(data)
+        proof.verify(trust)
+        return [proof.old, proof.new]
+    envelope = Envelope.from_json(parse_json(data))
+    Checkpoint.from_payload(envelope.payload)
+    return [envelope]
+
+
+def _consistency(client: Client, old: str, new: str | None) -> bytes:
+    """Fetch a proof and check it, also against the checkpoints that were given as files."""
+    kept = [_read_kept(Path(name), None) for name in (old, new) if name and not name.isdecimal()]
+    old_size = _size_of(old)
+    new_size = _size_of(new) if new else _size(client.checkpoint())
+    data = client.consistency(old_size, new_size)
+    require_same([envelopes[-1] for envelopes in kept], ConsistencyProof.from_bytes(data).verify())
+    return data
+
+
+def _size_of(name: str) -> int:
+    if name.isdecimal():
+        return int(name)
+    if not Path(name).is_file():
+        raise click.BadParameter(f"{name!r} is no size and no file with a checkpoint")
+    return _size(_read_kept(Path(name), None)[-1])
+
+
+def _size(envelope: Envelope) -> int:
+    return Checkpoint.from_payload(envelope.payload).size
+
+
+def _write(data: bytes, output: Path | None) -> None:
+    if output is None:
+        click.echo(data)
+    else:
+        output.write_bytes(data)
+
+
+@contextmanager
+def _counter(unit: str) -> Iterator[Any]:
+    """Give a function that shows how far something is, on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - rich is slow to import and help is quick
+    from rich.progress import Progress  # noqa: PLC0415
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(unit, total=None)
+        yield lambda done, total: bar.update(
+            task, completed=done, total=total, description=f"{done} {unit}"
+        )
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    if "statements" not in report:
+        print_facts(report)
+        return
+    for name, finding in report["statements"].items():
+        mark = "holds" if finding["holds"] else "DOES NOT HOLD"
+        mark = mark if finding["is_checked"] else "not checked"
+        figures = ", ".join(f"{key} {value}" for key, value in finding["figures"].items())
+        click.echo(f"{name:<10} {mark}: {figures}")
+        bad = finding["first_bad"]
+        if bad:
+            number = "" if bad["number"] is None else f" (record {bad['number']} of the log)"
+            click.echo(f"           first bad: {bad['record']} {bad['id']}{number}: {bad['why']}")
+    for sentence in report["not_excluded"]:
+        click.echo(f"cannot exclude {sentence}")
+    click.echo("verified" if report["verified"] else "NOT VERIFIED")

@@ -1,0 +1,261 @@
+"""Verifying an export offline: one pass, in memory that grows with accounts and open holds."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO
+
+from aem.proof.audit.export import (
+    ACCOUNT_KEYS,
+    ENTRY_MISSING,
+    HOLD_KEYS,
+    RECORD_MISSING,
+    RECORD_PREFIX,
+    RECORD_UNREADABLE,
+    ExportEnd,
+    ExportHeader,
+    read_leaves,
+)
+from aem.proof.audit.findings import AuditReport, Finding
+from aem.proof.audit.lines import read_json, read_lines
+from aem.proof.audit.log_check import LogCheck
+from aem.proof.audit.receipt import believed
+from aem.proof.audit.run import MoneyFindings, MoneyRun
+from aem.proof.checkpoint import Checkpoint
+from aem.proof.dsse import Envelope
+from aem.proof.errors import MalformedError
+from aem.proof.keys import KeyPurpose, TrustedKey
+from aem.proof.payload import require_count, require_object, require_text
+from aem.proof.trust import TrustRoot
+
+Progress = Callable[[int, int], None]
+"""Gets the number of records seen, and of all."""
+
+_UNREADABLE = b""
+"""Stands for the hash of a record that has no bytes: equal to no leaf."""
+
+_LEAF_PREFIX = b"\x00"
+_UNCHECKED = Finding(figures={}, first_bad=None, is_checked=False)
+_NEVER = -1
+
+
+def verify_export(
+    stream: BinaryIO,
+    *,
+    outside: Sequence[Envelope] = (),
+    trust: TrustRoot | None = None,
+    progress: Progress = lambda _seen, _all: None,
+) -> AuditReport:
+    """Check an export of a ledger; no service is asked.
+
+    Args:
+        stream: the file.
+        outside: checkpoints kept elsewhere: they also show a log that was rewritten whole.
+        trust: the trust root that was pinned before; without it, the file's own is believed.
+        progress: is told now and then how far it is.
+
+    Raises:
+        MalformedError: the file is no export at all.
+        UntrustedError, WrongSignatureError: its keys are not those that the pinned root vouches
+            for.
+    """
+    batches = read_lines(stream)
+    first = next(batches, [b""])
+    header = ExportHeader.from_line(first[0])
+    keys = believed(header.trust, trust).keys_for(KeyPurpose.CHECKPOINT)
+    verifier = _Verifier(header, keys, _Outside(outside))
+    try:
+        verifier.read_all(first[1:])
+        for lines in batches:
+            verifier.read_all(lines)
+            progress(verifier.log.size - header.start.size, header.size - header.start.size)
+    except MalformedError as error:
+        verifier.log.blame("export", f"line {verifier.line}", str(error))
+    report = verifier.finish()
+    return AuditReport(**vars(report) | {"not_excluded": _not_excluded(verifier, outside, trust)})
+
+
+class _Outside:
+    """Checkpoints kept elsewhere, by size."""
+
+    def __init__(self, envelopes: Sequence[Envelope]) -> None:
+        def size_of(envelope: Envelope) -> int:
+            return Checkpoint.from_payload(envelope.payload).size
+
+        self._waiting = sorted(envelopes, key=size_of)
+        self._sizes = [size_of(envelope) for envelope in self._waiting]
+        self.next_size = self._sizes[0] if self._sizes else _NEVER
+
+    def take(self) -> Envelope:
+        """Return the next one, of `next_size`."""
+        envelope = self._waiting.pop(0)
+        self._sizes.pop(0)
+        self.next_size = self._sizes[0] if self._sizes else _NEVER
+        return envelope
+
+
+class _Verifier:
+    """The state of one pass."""
+
+    def __init__(
+        self, header: ExportHeader, keys: Sequence[TrustedKey], outside: _Outside
+    ) -> None:
+        self.header = header
+        self.log = LogCheck(keys=keys, origin=header.origin, start=header.start)
+        self.line = 1
+        self._money = MoneyRun()
+        self._outside = outside
+        self._sealed: Iterator[bytes] = iter(())
+        self._accounts: dict[str, Mapping[str, Any]] = {}
+        self._holds: list[Mapping[str, Any]] = []
+        self._end: ExportEnd | None = None
+        self._check_outside()
+
+    def read_all(self, lines: Sequence[bytes]) -> None:
+        """Take the next lines.
+
+        Raises:
+            MalformedError: one of them is none of this format.
+        """
+        add, sha256, prefix_bytes = self._add, hashlib.sha256, len(RECORD_PREFIX)
+        for line in lines:
+            self.line += 1
+            if line[:prefix_bytes] == RECORD_PREFIX:
+                add(line, sha256(_LEAF_PREFIX + line).digest())
+            else:
+                self._read_other(line)
+
+    def _add(self, line: bytes, computed: bytes) -> None:
+        if self._end is not None:
+            raise MalformedError("there is more after the end")
+        try:
+            value = read_json(line.decode())
+            record, row = value["record"], value["fields"]
+            record_id = row["id"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise MalformedError(f"record {self.log.size} is none: {error}") from error
+        self._seal(computed, record, record_id)
+        self._money.add(record, row, self.log.size - 1)
+
+    def _seal(self, computed: bytes | None, record: str, record_id: str) -> None:
+        sealed = next(self._sealed, None)
+        if sealed is None:
+            raise MalformedError(f"record {self.log.size} has no sealed leaf")
+        self.log.add(sealed, computed, record, record_id)
+        if self.log.size == self._outside.next_size:
+            self._check_outside()
+
+    def _read_other(self, line: bytes) -> None:
+        try:
+            value = read_json(line.decode())
+        except ValueError as error:
+            raise MalformedError(f"it is no JSON: {error}") from error
+        if not isinstance(value, dict) or not value or self._end is not None:
+            raise MalformedError("it is no line of an export")
+        kind = next(iter(value)) if len(value) == 1 else ""
+        if kind == "leaves":
+            self._take_leaves(value[kind])
+        elif kind == "account":
+            row = require_object(value[kind], ACCOUNT_KEYS, "an account")
+            self._accounts[require_text(row["code"], "code")] = row
+        elif kind == "hold":
+            self._holds.append(require_object(value[kind], HOLD_KEYS, "a hold"))
+        elif kind == "end":
+            self._end = ExportEnd.from_json(value[kind])
+        elif "checkpoint" in value:
+            self._take_checkpoint(value)
+        else:
+            self._take_problem(value)
+
+    def _take_leaves(self, value: Any) -> None:
+        if next(self._sealed, None) is not None:
+            raise MalformedError(f"a record is missing after record {self.log.size}")
+        self._sealed = iter(read_leaves(value))
+
+    def _take_checkpoint(self, value: Any) -> None:
+        fields = require_object(value, ("checkpoint", "size"), "a checkpoint")
+        size = require_count(fields["size"], "size")
+        if size > self.log.size:
+            self.log.blame("checkpoint", str(size), _ahead(self.log))
+            return
+        try:
+            self.log.check(Envelope.from_json(fields["checkpoint"]), name=str(size))
+        except MalformedError:
+            self.log.blame("checkpoint", str(size), "is no signed envelope")
+
+    def _take_problem(self, value: Any) -> None:
+        fields = require_object(value, ("problem", "record", "id"), "a problem")
+        record = require_text(fields["record"], "record")
+        record_id = require_text(fields["id"], "id")
+        if fields["problem"] == ENTRY_MISSING:
+            self.log.blame("log_entry", str(self.log.size), "is missing")
+        elif fields["problem"] == RECORD_MISSING:
+            self._seal(None, record, record_id)
+        elif fields["problem"] == RECORD_UNREADABLE:
+            self._seal(_UNREADABLE, record, record_id)
+            self._money.add(record, {"id": record_id}, self.log.size - 1)
+        else:
+            raise MalformedError(f"{fields['problem']!r} is no problem of an export")
+
+    def _check_outside(self) -> None:
+        while self._outside.next_size == self.log.size:
+            self.log.check(self._outside.take(), name="outside", is_outside=True)
+
+    def finish(self) -> AuditReport:
+        """Compare the whole with the last line."""
+        if self._end is None:
+            self.log.blame("export", f"line {self.line}", "is the last, and not the end")
+        elif self.log.size != self.header.size or next(self._sealed, None) is not None:
+            self.log.blame("export", "end", f"not all {self.header.size} records are there")
+        while self._outside.next_size != _NEVER:
+            self._blame_unreached(self._outside.next_size)
+            self._outside.take()
+        head = self._end.head if self._end else self.header.start
+        log = self.log.finish(head, unsealed=self._end.unsealed if self._end else None)
+        money: MoneyFindings | None = None
+        if self.header.is_whole:
+            money = self._money.finish(self._accounts.values(), self._holds)
+        parts = ("balances", "identity", "fiat", "receipts")
+        return AuditReport(log=log, **(vars(money) if money else dict.fromkeys(parts, _UNCHECKED)))
+
+    def _blame_unreached(self, size: int) -> None:
+        if size > self.log.size and self.header.is_whole:
+            self.log.blame("checkpoint", "outside", _ahead(self.log))
+
+
+def _ahead(log: LogCheck) -> str:
+    return f"is ahead of the log, which has {log.size} records"
+
+
+def _not_excluded(
+    verifier: _Verifier, outside: Sequence[Envelope], trust: TrustRoot | None
+) -> tuple[str, ...]:
+    """Say what this evidence cannot show, so that nobody takes it for more than it is."""
+    log, found = verifier.log, []
+    reached = [
+        size
+        for size in (Checkpoint.from_payload(envelope.payload).size for envelope in outside)
+        if verifier.header.start.size <= size <= log.size
+    ]
+    if not reached:
+        found.append(
+            "that whoever holds the checkpoint key rewrote the whole log, or that this is an older"
+            " state of it, cut back: only a checkpoint kept elsewhere shows that (--checkpoint)"
+        )
+    elif max(reached) < log.size:
+        found.append(
+            f"that whoever holds the checkpoint key rewrote what follows record {max(reached)},"
+            " or cut it off: no checkpoint kept elsewhere is newer"
+        )
+    if log.signed_size < log.size:
+        found.append(
+            f"changes to the last {log.size - log.signed_size} records: no signed checkpoint"
+            " covers them"
+        )
+    if trust is None:
+        found.append(
+            "that the keys are not the service's: they are those that the file itself names"
+            " (--trust pins them)"
+        )
+    if not verifier.header.is_whole:
+        found.append("anything about balances and money: this is a part of the log only")
+    return tuple(found)
