@@ -6,6 +6,7 @@ outputs, the clocks and the verdict stay outside.
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,7 +22,16 @@ from devops_agent.model_calls import OrderModels, WorkModels
 from devops_agent.prompts import judged_runs, judging_use, sandbox_for
 from devops_agent.sessions import metered_session, session_limits
 from devops_agent.work import Performed, UseMeter, largest_affordable
-from gold import CaseOutcome, GoldCase, GoldReport, GoldService, Judge
+from gold import (
+    CaseOutcome,
+    GoldCase,
+    GoldReport,
+    GoldService,
+    Judge,
+    LeakCheck,
+    check_leaks,
+    view_report,
+)
 from registry import ChannelEmptyError, Registry
 from sandbox import Sandbox, SessionExpiredError
 
@@ -95,6 +105,9 @@ class Validation:
             return _no_change(finalist)
         with self._database.transaction() as session:
             try_number = self._gold.record_try(session, digest=dataset.digest, order_id=order.id)
+        leak_check = check_leaks(dataset, finalist, incumbent=incumbent)
+        if not leak_check.accepted:
+            return self._performed(order, finalist, incumbent, leak_check, isolation={})
         cases = dataset.cases(HOLDOUT)
         repeats = judged_runs(finalist, incumbent)
         models = self._models.for_work(
@@ -131,6 +144,7 @@ class Validation:
             seed=JUDGE_SEED,
             repeats=repeats,
         )
+        report = replace(report, leak_check=leak_check)
         isolation = self._sandbox_for(finalist, models).isolation()
         return self._performed(order, finalist, incumbent, report, isolation)
 
@@ -187,7 +201,7 @@ class Validation:
         order: Order,
         finalist: Bundle,
         incumbent: Bundle | None,
-        report: GoldReport,
+        report: GoldReport | LeakCheck,
         isolation: Mapping[str, Any],
     ) -> Performed:
         incumbent_digest = None if incumbent is None else incumbent.digest
@@ -211,7 +225,7 @@ class Validation:
             "incumbent": incumbent_digest,
             "gold": report.dataset_digest,
             "isolation": isolation,
-            "report": report.view("submitter"),
+            "report": view_report(report.to_json(), "submitter"),
         }
         return Performed(result=result, keep=keep)
 

@@ -28,16 +28,27 @@ from gold.errors import (
 )
 from gold.falsehoods import DECODERS
 from gold.judge import Judge
+from gold.leakage import LEAK_REASON, MAX_DEMONSTRATIONS, GoldLeak, LeakCheck, check_leaks
 from gold.lint import lint, load_dataset
 from gold.permutation import level_of_try
 from gold.power import conversations_needed, power
-from gold.report import FIELDS, REASONS, AxisResult, CaseVerdict, GoldReport, Statistics
+from gold.report import (
+    FIELDS,
+    REASONS,
+    AxisResult,
+    CaseVerdict,
+    GoldReport,
+    Statistics,
+    view_report,
+)
 from gold.scoring import CaseScore, score_case
 from gold.service import DatasetRef, GoldService, StoredReport
 
 __all__ = [
     "DECODERS",
     "FIELDS",
+    "LEAK_REASON",
+    "MAX_DEMONSTRATIONS",
     "REASONS",
     "Audience",
     "Axis",
@@ -54,12 +65,14 @@ __all__ = [
     "GoldDamagedError",
     "GoldDataset",
     "GoldFormatError",
+    "GoldLeak",
     "GoldNotFoundError",
     "GoldReport",
     "GoldService",
     "HoldoutWithheldError",
     "JsonTextError",
     "Judge",
+    "LeakCheck",
     "NotAttestableError",
     "NotGoldOwnerError",
     "OutcomeStatus",
@@ -70,6 +83,7 @@ __all__ = [
     "Share",
     "Statistics",
     "StoredReport",
+    "check_leaks",
     "conversations_needed",
     "dataset_digest",
     "level_of_try",
@@ -77,4 +91,5 @@ __all__ = [
     "load_dataset",
     "power",
     "score_case",
+    "view_report",
 ]

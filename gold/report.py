@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gold.domain import Audience, Axis, Part, Share, shown
+from gold.leakage import LeakCheck, view_leak_check
 
 REASONS = (
     "strict_structure_failed",
@@ -46,6 +47,7 @@ FIELDS: Mapping[str, str] = {
     "statistics.conversations": "robustness cases, those that differ, are better, are worse",
     "statistics.conversations_needed": "for power 0.8 if the shares seen were the truth",
     "statistics.failure_bound": "with repeats: upper bounds of the chance that a hard case fails",
+    "leak_check": "whether the candidate quotes cases; null where nobody looked",
     "decoders": "forms under which injected facts were looked for",
     "cases": "per case: what failed, for candidate and incumbent",
 }
@@ -176,6 +178,7 @@ class GoldReport:
     Attributes:
         axes: all five, in order of precedence.
         decoders: under which injected facts were looked for.
+        leak_check: what was found before anything ran; None where nobody looked.
         scenario_share: the candidate's share of satisfied rules; what a channel's history keeps.
     """
 
@@ -188,6 +191,7 @@ class GoldReport:
     statistics: Statistics
     decoders: tuple[str, ...]
     cases: tuple[CaseVerdict, ...]
+    leak_check: LeakCheck | None = None
 
     @property
     def reason(self) -> str | None:
@@ -223,6 +227,7 @@ class GoldReport:
             "repeats": self.repeats,
             "axes": {result.axis.value: result.to_json() for result in self.axes},
             "statistics": self.statistics.to_json(),
+            "leak_check": self.leak_check.figures() if self.leak_check else None,
             "decoders": list(self.decoders),
             "cases": [case.to_json() for case in self.cases],
         }
@@ -238,7 +243,8 @@ def view_report(report: Mapping[str, Any], audience: Audience | str) -> dict[str
     Auditors and the gold owner see everything. A submitter sees pass or fail per axis, and of an
     accepted candidate old and new totals too; never a case.
     """
-    if Audience(audience) is not Audience.SUBMITTER:
+    audience = Audience(audience)
+    if audience is not Audience.SUBMITTER:
         return dict(report)
     hidden = {"cases"}
     shown_of_axis = {"passed", "waived"}
@@ -251,6 +257,8 @@ def view_report(report: Mapping[str, Any], audience: Audience | str) -> dict[str
         axis: {name: value for name, value in result.items() if name in shown_of_axis}
         for axis, result in report["axes"].items()
     }
+    if report["leak_check"]:
+        view["leak_check"] = view_leak_check(report["leak_check"])
     return view
 
 

@@ -15,6 +15,7 @@ from gold import store
 from gold.dataset import GoldDataset, dataset_digest, input_fingerprint
 from gold.domain import Audience, Axis, CaseType, Part
 from gold.errors import GoldDamagedError, GoldNotFoundError, NotAttestableError, NotGoldOwnerError
+from gold.leakage import LeakCheck
 from gold.limits import MAX_ROWS_PAGE
 from gold.lint import load_dataset
 from gold.report import GoldReport, view_report
@@ -169,11 +170,12 @@ class GoldService:
         channel: str,
         candidate_digest: str,
         incumbent_digest: str | None,
-        report: GoldReport,
+        report: GoldReport | LeakCheck,
     ) -> StoredReport:
         """Keep a report for good; the same judging again returns the one that is kept.
 
-        A judging is an order, a dataset, a candidate and an incumbent.
+        A judging is an order, a dataset, a candidate and an incumbent. A candidate that quotes
+        gold is not run, and its leak check is its report.
         """
         report_id = derived_id(
             "gld", order_id, report.dataset_digest, candidate_digest, incumbent_digest or ""

@@ -131,19 +131,14 @@ def run(value, context):
 """
 
 
-def manifest(name: str, kind: str = "python") -> bytes:
-    entry = 'entry = "work:run"\n' if kind == "python" else ""
-    return (
-        f'name = "{name}"\nkind = "{kind}"\n{entry}'
-        'input_schema = "input.json"\noutput_schema = "output.json"\nrequires = []\n'
-    ).encode()
-
-
 def work_files(source: str, name: str = "globex/work") -> dict[str, bytes]:
     """An artifact whose whole work is one module."""
     schema = b'{"type": "object"}'
     return {
-        "artifact.toml": manifest(name),
+        "artifact.toml": (
+            f'name = "{name}"\nkind = "python"\nentry = "work:run"\nrequires = []\n'
+            'input_schema = "input.json"\noutput_schema = "output.json"\n'
+        ).encode(),
         "work.py": source.encode(),
         "input.json": schema,
         "output.json": schema,

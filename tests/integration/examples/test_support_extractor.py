@@ -17,7 +17,16 @@ from corpus.wheels import WheelCache
 from make_hallucinating import make_candidate
 
 from aem.artifact import Bundle
-from gold import CaseOutcome, GoldDataset, Judge, OutcomeStatus, Part, lint, load_dataset
+from gold import (
+    CaseOutcome,
+    GoldDataset,
+    Judge,
+    OutcomeStatus,
+    Part,
+    check_leaks,
+    lint,
+    load_dataset,
+)
 from tests.fakes.support_extractor import ARTIFACT, ROOT, mended, reference_edits
 
 pytestmark = pytest.mark.slow
@@ -261,3 +270,11 @@ def test_nothing_of_the_wheels_is_committed(wheels: WheelCache) -> None:
     for path in filter(Path.is_file, paths):
         committed = path.read_text("utf-8", errors="ignore")
         assert not [line for line in foreign if line in committed], path
+
+
+def test_neither_the_incumbent_nor_the_mended_version_quotes_gold(
+    dataset: GoldDataset, reference_folder: Path
+) -> None:
+    for folder in (ARTIFACT, reference_folder):
+        found = check_leaks(dataset, Bundle.from_folder(folder), incumbent=None)
+        assert (found.holdout, found.dev) == ((), ())

@@ -340,6 +340,7 @@ def test_a_rejection_tells_submitters_pass_or_fail_per_axis_alone(
         "first_version",
         "repeats",
         "axes",
+        "leak_check",
         "decoders",
     }
     text = json.dumps(view)
