@@ -29,6 +29,7 @@ from devops_agent import (
     Orders,
     OrderTerms,
     OrderWorkflow,
+    PromptSearchSynthesizer,
     Publication,
     RepairSynthesizer,
     Settlement,
@@ -216,7 +217,7 @@ def _build_works(rooms: _Rooms, sandbox: Sandbox, terms: OrderTerms) -> _Works:
 
 
 def _synthesizers() -> tuple[Synthesizer, ...]:
-    return (RepairSynthesizer(), LanguageSynthesizer())
+    return (RepairSynthesizer(), PromptSearchSynthesizer(), LanguageSynthesizer())
 
 
 def _build_orders(

@@ -17,7 +17,12 @@ from devops_agent.orders import CANDIDATE_SYNTHESIZER, Orders, Submission
 from devops_agent.progress import OrderRecord, order_topic
 from devops_agent.publication import Publication
 from devops_agent.settlement import Settlement
-from devops_agent.synthesis import LanguageSynthesizer, RepairSynthesizer, Synthesizer
+from devops_agent.synthesis import (
+    LanguageSynthesizer,
+    PromptSearchSynthesizer,
+    RepairSynthesizer,
+    Synthesizer,
+)
 from devops_agent.validation import Validation
 from devops_agent.work import MeteredWork
 from devops_agent.workflow import WORKFLOW, OrderWorkflow
@@ -41,6 +46,7 @@ __all__ = [
     "OrderWorkflow",
     "Orders",
     "Outcome",
+    "PromptSearchSynthesizer",
     "Publication",
     "RepairSynthesizer",
     "Settlement",

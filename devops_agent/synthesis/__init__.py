@@ -1,4 +1,8 @@
-"""Synthesis: the port, `repair` on the dev cases alone, and `openai` with a language model."""
+"""Synthesis: the port, and who stands behind it.
+
+`repair` edits code and `prompt-search` prompts, both on the dev cases alone; `openai` asks a
+language model.
+"""
 
 from devops_agent.synthesis.errors import BudgetExhaustedError, UnsupportedKindError
 from devops_agent.synthesis.language import LanguageSynthesizer
@@ -16,6 +20,7 @@ from devops_agent.synthesis.port import (
     Synthesizer,
     Tools,
 )
+from devops_agent.synthesis.prompts import PromptSearchSynthesizer
 from devops_agent.synthesis.repair import RepairSynthesizer
 
 __all__ = [
@@ -28,6 +33,7 @@ __all__ = [
     "Evaluation",
     "LanguageSynthesizer",
     "Progress",
+    "PromptSearchSynthesizer",
     "RepairSynthesizer",
     "SynthesisContext",
     "SynthesisResult",
