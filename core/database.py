@@ -118,13 +118,22 @@ class Database:
         return self.engine.dialect.name == "sqlite"
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        """Open a session whose work is committed at the end of the block, or rolled back whole."""
-        with Session(self.writing_engine, expire_on_commit=False) as session, session.begin():
+    def transaction(self, connection: Connection | None = None) -> Iterator[Session]:
+        """Open a session whose work is committed at the end of the block, or rolled back whole.
+
+        Args:
+            connection: of `writing_engine`, kept by its one user; else one of the pool's.
+        """
+        bind = self.writing_engine if connection is None else connection
+        with Session(bind, expire_on_commit=False) as session, session.begin():
             yield session
 
     def retry(
-        self, work: Callable[[Session], Answer], *, patience_s: float = RETRY_PATIENCE_S
+        self,
+        work: Callable[[Session], Answer],
+        *,
+        connection: Connection | None = None,
+        patience_s: float = RETRY_PATIENCE_S,
     ) -> Answer:
         """Do work in a transaction of its own, and again while the database breaks it off.
 
@@ -139,7 +148,7 @@ class Database:
         delay_s = RETRY_FIRST_DELAY_S
         while True:
             try:
-                with self.transaction() as session:
+                with self.transaction(connection) as session:
                     return work(session)
             except DBAPIError as error:
                 if not is_transient(error) or time.monotonic() + delay_s > give_up_s:

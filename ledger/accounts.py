@@ -1,11 +1,15 @@
 """The chart of accounts (`aem.proof.audit.chart`), with codes made and checked for posting."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from aem.proof.audit import CHART, AccountKind, Currency, kind_of
 from ledger.errors import AccountCodeError
 
 MAX_CODE_CHARACTERS = 200
+
+_CACHED_CODES = 16_384
+"""A posting asks for each code several times; a few megabytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +54,7 @@ SUSPENSE = ACCOUNT_CLASSES["suspense"]
 OPERATOR_LOSS = ACCOUNT_CLASSES["operator-loss"]
 
 
+@lru_cache(maxsize=_CACHED_CODES)
 def class_of(code: str) -> AccountClass:
     """Return the class that a code belongs to.
 

@@ -247,18 +247,27 @@ class Books:
             _refuse_if(payer.available - amount < payer.floor, RejectionReason.INSUFFICIENT_FUNDS)
 
     def _add(self, debit: str, credit: str, *, posted: int = 0, held: int = 0) -> None:
-        payer, payee = self.accounts[debit], self.accounts[credit]
-        debited = replace(
-            payer,
+        payer = self.accounts[debit]
+        debited = Account(
+            code=debit,
+            currency=payer.currency,
+            floor=payer.floor,
+            credits_posted=payer.credits_posted,
             debits_posted=payer.debits_posted + posted,
             debits_held=payer.debits_held + held,
-        )
-        credited = replace(
-            payee,
-            credits_posted=payee.credits_posted + posted,
-            credits_held=payee.credits_held + held,
+            credits_held=payer.credits_held,
         )
         self._put(self.accounts, debit, debited)
+        payee = self.accounts[credit]
+        credited = Account(
+            code=credit,
+            currency=payee.currency,
+            floor=payee.floor,
+            credits_posted=payee.credits_posted + posted,
+            debits_posted=payee.debits_posted,
+            debits_held=payee.debits_held,
+            credits_held=payee.credits_held + held,
+        )
         self._put(self.accounts, credit, credited)
 
     def _transfer(

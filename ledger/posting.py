@@ -28,7 +28,6 @@ from ledger.domain import (
 )
 from ledger.errors import AccountCodeError, IdempotencyKeyReusedError
 from ledger.store import journal
-from ledger.store.tables import row_of
 
 Answer = BatchResult | IdempotencyKeyReusedError
 """What becomes of a batch among others: its result, or why its key gives none."""
@@ -150,17 +149,14 @@ def _is_account(code: str) -> bool:
 def _write(
     session: Session, transfers: Sequence[Transfer], before: Mapping[str, Account], books: Books
 ) -> None:
-    rows = [row_of(transfer) for transfer in transfers]
     changed = [account for code, account in books.accounts.items() if account != before[code]]
-    added = [transfer.id for transfer in transfers if transfer.phase is Phase.HOLD]
-    settled = [transfer.hold_id for transfer in transfers if transfer.hold_id]
-    if changed:
-        journal.save_accounts(session, changed)
-    journal.add_transfers(session, rows)
+    rows = journal.add_transfers(session, transfers, changed)
+    added = {transfer.id for transfer in transfers if transfer.phase is Phase.HOLD}
+    settled = {transfer.hold_id for transfer in transfers if transfer.hold_id} - added
     if added:
-        journal.add_holds(session, [books.holds[hold_id] for hold_id in added])
-    if fresh := set(settled) - set(added):
-        journal.settle_holds(session, [books.holds[hold_id] for hold_id in sorted(fresh)])
+        journal.add_holds(session, [books.holds[hold_id] for hold_id in sorted(added)])
+    if settled:
+        journal.settle_holds(session, [books.holds[hold_id] for hold_id in sorted(settled)])
     sealing.enqueue(session, "transfer", rows)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
 
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -34,9 +35,9 @@ GROUP_LIMIT_COMMANDS = 2_000
 """Commands posted in one transaction: bounds how long their accounts stay locked. A single batch
 may have more than are left, so a group ends before it."""
 
-LINGER_S = 0.002
-"""How long the writer waits for the callers that it has just answered, where there were several:
-about what a sync of the disk takes."""
+LINGER_S = 0.005
+"""How long the writer waits at most for as many callers as it has just answered, who are about to
+come back: it may cost a few callers this much once, and saves them a sync of the disk each."""
 
 POST_TIMEOUT_S = 30.0
 """How long `Writer.post` waits: longer than the writer waits for a database that is away."""
@@ -90,10 +91,16 @@ class Writer:
         self._wanted = 1  # batches that must wait before the thread is woken
         self._changed = threading.Condition()
         self._closed_because = "it was not started"
+        self._connection: Connection | None = None  # its own: the pool would try it at each turn
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
 
     def start(self) -> None:
-        """Begin to take batches; once."""
+        """Connect to the database and begin to take batches; once.
+
+        Raises:
+            OperationalError: the database does not answer.
+        """
+        self._connection = self._database.writing_engine.connect()
         self._closed_because = ""
         self._thread.start()
 
@@ -108,8 +115,9 @@ class Writer:
             refused = [] if drain else self._take_all()
             self._changed.notify()
         _refuse(refused, WriterClosedError("the ledger's writer was closed before its turn"))
-        if self._thread.ident is not None:
+        if self._connection is not None:
             self._thread.join()
+            self._connection.close()
 
     @property
     def is_running(self) -> bool:

@@ -1,12 +1,14 @@
 """Many rows in one statement.
 
 PostgreSQL gets them as one JSON parameter, which it unfolds itself: one statement to prepare,
-whatever the number of rows, and no cost for each value in the driver. SQLite is in the same
-process: there, the driver's loop over rows is the fastest.
+whatever the number of rows, and no cost for each value in the driver. Those statements are put
+into words once and handed to the driver as they are. SQLite is in the same process: there, the
+driver's loop over rows is the fastest.
 """
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -15,9 +17,7 @@ from sqlalchemy import (
     ARRAY,
     JSON,
     Column,
-    ColumnElement,
-    Select,
-    String,
+    Row,
     Table,
     TableValuedAlias,
     Text,
@@ -26,101 +26,151 @@ from sqlalchemy import (
     cast,
     func,
     insert,
-    literal,
     select,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
-from sqlalchemy.sql import Executable
+from sqlalchemy.sql import ClauseElement
 
-Row = dict[str, Any]
+Values = dict[str, Any]
+
+_DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 
-def insert_rows(session: Session, table: Table, rows: Sequence[Row]) -> None:
-    """Insert rows that all have the same columns."""
-    if _is_sqlite(session):
-        session.execute(insert(table), rows)
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """New values of rows that exist, by primary key; all have the same columns."""
+
+    table: Table
+    rows: Sequence[Values]
+
+
+def insert_rows(
+    session: Session, table: Table, rows: Sequence[Values], *, change: Change | None = None
+) -> None:
+    """Insert rows that all have the same columns, and change others with the same statement."""
+    changed = change if change is not None and change.rows else None
+    if not _is_sqlite(session):
+        words = _insertion(table, tuple(rows[0]), *_shape(changed))
+        given = {"rows": rows, "changed": changed.rows} if changed else {"rows": rows}
+        _execute(session, words, **given)
         return
-    session.execute(_insertion(table, tuple(rows[0])), {"rows": _unfoldable(rows)})
+    if changed:
+        update_rows(session, changed)
+    session.execute(insert(table), rows)
 
 
-def insert_missing(session: Session, table: Table, rows: Sequence[Row]) -> list[Any]:
+def insert_missing(session: Session, table: Table, rows: Sequence[Values]) -> list[Any]:
     """Insert those rows whose primary key is new; return the keys of the inserted ones.
 
     Waits for a transaction that inserts the same key and is not yet committed.
     """
-    if _is_sqlite(session):
-        (key,) = table.primary_key.columns
-        missing = sqlite_insert(table).on_conflict_do_nothing().returning(key)
-        return list(session.execute(missing, rows).scalars())
-    unfolding = _missing_insertion(table, tuple(rows[0]))
-    return list(session.execute(unfolding, {"rows": _unfoldable(rows)}).scalars())
+    if not _is_sqlite(session):
+        found = _execute(session, _missing_insertion(table, tuple(rows[0])), rows=rows)
+        return list(found.scalars())
+    (key,) = table.primary_key.columns
+    statement = sqlite_insert(table).on_conflict_do_nothing().returning(key)
+    return list(session.execute(statement, rows).scalars())
 
 
-def update_rows(session: Session, table: Table, rows: Sequence[Row]) -> None:
+def update_rows(session: Session, change: Change) -> None:
     """Set the given columns of the rows with the given primary keys."""
-    if _is_sqlite(session):
-        (key,) = table.primary_key.columns
-        names = [name for name in rows[0] if name != key.name]
-        statement = (
-            update(table)
-            .where(key == bindparam("which"))
-            .values({name: bindparam(f"new_{name}") for name in names})
-        )
-        renamed = [
-            {"which": row[key.name], **{f"new_{name}": row[name] for name in names}}
-            for row in rows
-        ]
-        session.connection().execute(statement, renamed)
+    table, rows = change.table, change.rows
+    if not _is_sqlite(session):
+        _execute(session, _words(_updating(table, tuple(rows[0]), "rows")), rows=rows)
         return
-    session.connection().execute(_updating(table, tuple(rows[0])), {"rows": _unfoldable(rows)})
+    (key,) = table.primary_key.columns
+    names = [name for name in rows[0] if name != key.name]
+    statement = (
+        update(table)
+        .where(key == bindparam("which"))
+        .values({name: bindparam(f"new_{name}") for name in names})
+    )
+    renamed = [
+        {"which": row[key.name], **{f"new_{name}": row[name] for name in names}} for row in rows
+    ]
+    session.connection().execute(statement, renamed)
 
 
-def any_of(session: Session, column: Column[str], values: Sequence[str]) -> ColumnElement[bool]:
-    """Tell whether a column has one of the values: as one array where there are arrays."""
-    if _is_sqlite(session):
-        return column.in_(values)
-    return column == any_(literal(list(values), ARRAY(String)))
+def lock_rows(session: Session, table: Table, keys: Sequence[str]) -> Sequence[Row[Any]]:
+    """Lock the rows with these primary keys in their order; none of them if one is missing.
+
+    Returns:
+        All columns of the rows.
+    """
+    if _is_sqlite(session):  # locked whole, since the transaction's first write
+        (key,) = table.primary_key.columns
+        return session.execute(select(table).where(key.in_(keys)).order_by(key)).all()
+    return session.connection().exec_driver_sql(_locking(table), {"keys": list(keys)}).all()
 
 
 def _is_sqlite(session: Session) -> bool:
     return session.get_bind().dialect.name == "sqlite"
 
 
-@cache
-def _insertion(table: Table, names: tuple[str, ...]) -> Executable:
-    return insert(table).from_select(names, _selection(table, names))
+def _execute(session: Session, words: str, **rows: Sequence[Values]) -> CursorResult[Any]:
+    unfoldable = {name: _unfoldable(given) for name, given in rows.items()}
+    return session.connection().exec_driver_sql(words, unfoldable)
+
+
+def _words(statement: ClauseElement) -> str:
+    return str(statement.compile(dialect=_DIALECT))
+
+
+def _shape(change: Change | None) -> tuple[Table, tuple[str, ...]] | tuple[None, tuple[()]]:
+    return (None, ()) if change is None else (change.table, tuple(change.rows[0]))
 
 
 @cache
-def _missing_insertion(table: Table, names: tuple[str, ...]) -> Executable:
+def _insertion(
+    table: Table, names: tuple[str, ...], changed: Table | None, changed_names: tuple[str, ...]
+) -> str:
+    given = _rows(table, names, "rows")
+    statement = insert(table).from_select(names, select(*given.c))
+    if changed is not None:
+        statement = statement.add_cte(_updating(changed, changed_names, "changed").cte("changing"))
+    return _words(statement)
+
+
+@cache
+def _missing_insertion(table: Table, names: tuple[str, ...]) -> str:
     (key,) = table.primary_key.columns
-    statement = postgresql_insert(table).from_select(names, _selection(table, names))
-    return statement.on_conflict_do_nothing().returning(key)
+    given = _rows(table, names, "rows")
+    statement = postgresql_insert(table).from_select(names, select(*given.c))
+    return _words(statement.on_conflict_do_nothing().returning(key))
 
 
 @cache
-def _updating(table: Table, names: tuple[str, ...]) -> Executable:
+def _updating(table: Table, names: tuple[str, ...], parameter: str) -> Any:
     (key,) = table.primary_key.columns
-    rows = _rows(table, names)
-    new = {name: rows.c[name] for name in names if name != key.name}
-    return update(table).where(key == rows.c[key.name]).values(new)
+    given = _rows(table, names, parameter)
+    new = {name: given.c[name] for name in names if name != key.name}
+    return update(table).where(key == given.c[key.name]).values(new)
 
 
-def _selection(table: Table, names: tuple[str, ...]) -> Select[Any]:
-    return select(*_rows(table, names).c)
+@cache
+def _locking(table: Table) -> str:
+    (key,) = table.primary_key.columns
+    keys = bindparam("keys", type_=ARRAY(Text))
+    same = table.alias()
+    present = select(func.count()).select_from(same).where(same.c[key.name] == any_(keys))
+    are_all_there = present.scalar_subquery() == func.cardinality(keys)
+    mine = select(table).where(key == any_(keys), are_all_there)
+    return _words(mine.order_by(key).with_for_update())
 
 
-def _rows(table: Table, names: tuple[str, ...]) -> TableValuedAlias:
+def _rows(table: Table, names: tuple[str, ...], parameter: str) -> TableValuedAlias:
     columns = [Column(name, table.c[name].type) for name in names]
-    parameter = cast(bindparam("rows", type_=Text), JSON)
-    unfolded = func.json_to_recordset(parameter).table_valued(*columns, name="given")
+    value = cast(bindparam(parameter, type_=Text), JSON)
+    unfolded = func.json_to_recordset(value).table_valued(*columns, name=f"given_{parameter}")
     return unfolded.render_derived(with_types=True)
 
 
-def _unfoldable(rows: Sequence[Row]) -> str:
+def _unfoldable(rows: Sequence[Values]) -> str:
     return json.dumps(rows, default=_json_value, ensure_ascii=False)
 
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, or_, select, update
+from sqlalchemy import Row, Select, bindparam, or_, select, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.orm import Session
 
 from core.money import Currency
 from ledger.accounts import class_of
 from ledger.domain import Account, HoldEntry, HoldStatus, Phase, Transfer
-from ledger.store.bulk import any_of, insert_missing, insert_rows, update_rows
+from ledger.store.bulk import Change, insert_missing, insert_rows, lock_rows, update_rows
 from ledger.store.tables import accounts, batches, holds, log_entries, row_of, transfers
 
 _PAGE_ROWS = 1_000
@@ -74,12 +74,13 @@ def lock_accounts(session: Session, codes: Iterable[str]) -> dict[str, Account]:
     account must hold nothing that the other one waits for.
     """
     wanted = sorted(set(codes))
-    mine = any_of(session, accounts.c.code, wanted)
-    known = set(session.execute(select(accounts.c.code).where(mine)).scalars())
-    if missing := [code for code in wanted if code not in known]:
-        insert_missing(session, accounts, [row_of(new_account(code)) for code in missing])
-    query = select(accounts).where(mine).order_by(accounts.c.code).with_for_update()
-    return {row["code"]: _account(row) for row in session.execute(query).mappings()}
+    if not wanted:
+        return {}
+    found = lock_rows(session, accounts, wanted)
+    if len(found) < len(wanted):
+        insert_missing(session, accounts, [row_of(new_account(code)) for code in wanted])
+        found = lock_rows(session, accounts, wanted)
+    return {row.code: _account(row) for row in found}
 
 
 def new_account(code: str) -> Account:
@@ -88,19 +89,29 @@ def new_account(code: str) -> Account:
     return Account(code=code, currency=account_class.currency, floor=account_class.floor)
 
 
-def save_accounts(session: Session, changed: Sequence[Account]) -> None:
-    """Write the sums of locked accounts; the database refuses one below its floor."""
-    sums = ("credits_posted", "debits_posted", "debits_held", "credits_held")
-    rows = [
-        {"code": account.code, **{name: getattr(account, name) for name in sums}}
+def add_transfers(
+    session: Session, added: Sequence[Transfer], changed: Sequence[Account]
+) -> list[dict[str, Any]]:
+    """Append transfers to the journal, and write the new sums of locked accounts.
+
+    The database refuses an account below its floor.
+
+    Returns:
+        The transfers' rows.
+    """
+    rows = [row_of(transfer) for transfer in added]
+    sums = [
+        {
+            "code": account.code,
+            "credits_posted": account.credits_posted,
+            "debits_posted": account.debits_posted,
+            "debits_held": account.debits_held,
+            "credits_held": account.credits_held,
+        }
         for account in changed
     ]
-    update_rows(session, accounts, rows)
-
-
-def add_transfers(session: Session, rows: list[dict[str, Any]]) -> None:
-    """Append transfers to the journal."""
-    insert_rows(session, transfers, rows)
+    insert_rows(session, transfers, rows, change=Change(table=accounts, rows=sums))
+    return rows
 
 
 def add_holds(session: Session, added: Sequence[HoldEntry]) -> None:
@@ -111,7 +122,7 @@ def add_holds(session: Session, added: Sequence[HoldEntry]) -> None:
 def settle_holds(session: Session, settled: Sequence[HoldEntry]) -> None:
     """Write where settled holds stand now."""
     rows = [{"id": hold.id, "status": hold.status.value} for hold in settled]
-    update_rows(session, holds, rows)
+    update_rows(session, Change(table=holds, rows=rows))
 
 
 def holds_by_id(session: Session, ids: Iterable[str]) -> dict[str, HoldEntry]:
@@ -148,7 +159,7 @@ def reversals(session: Session, ids: Iterable[str]) -> dict[str, str]:
 def accounts_by_code(session: Session, codes: Iterable[str]) -> dict[str, Account]:
     """Return those accounts that exist, without locking them."""
     query = select(accounts).where(accounts.c.code.in_(sorted(set(codes))))
-    return {row["code"]: _account(row) for row in session.execute(query).mappings()}
+    return {row.code: _account(row) for row in session.execute(query)}
 
 
 def list_accounts(session: Session, *, prefix: str, after: str, limit: int) -> list[Account]:
@@ -159,7 +170,7 @@ def list_accounts(session: Session, *, prefix: str, after: str, limit: int) -> l
         .order_by(accounts.c.code)
         .limit(limit)
     )
-    return [_account(row) for row in session.execute(query).mappings()]
+    return [_account(row) for row in session.execute(query)]
 
 
 def list_transfers(
@@ -201,8 +212,17 @@ def transfer_of(row: RowMapping) -> Transfer:
     )
 
 
-def _account(row: RowMapping) -> Account:
-    return Account(**{**row, "currency": Currency(row["currency"])})
+def _account(row: Row[Any]) -> Account:
+    code, currency, floor, credits_posted, debits_posted, debits_held, credits_held = tuple(row)
+    return Account(
+        code=code,
+        currency=Currency(currency),
+        floor=floor,
+        credits_posted=credits_posted,
+        debits_posted=debits_posted,
+        debits_held=debits_held,
+        credits_held=credits_held,
+    )
 
 
 def _hold(row: RowMapping) -> HoldEntry:
