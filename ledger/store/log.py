@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import String, exists, select, type_coerce, update
+from sqlalchemy import String, exists, select, type_coerce
 from sqlalchemy.orm import Session
 
 from aem.proof import Frontier
 from core.database import UtcDateTime
-from ledger.store.bulk import insert_missing, insert_rows
+from ledger.store.bulk import Change, insert_missing, insert_rows
 from ledger.store.tables import RECORDS, log_entries, log_head
 
 _HEAD_ID = 1
@@ -57,12 +57,8 @@ def _head(session: Session, *, for_update: bool) -> Frontier | None:
 
 def append(session: Session, entries: list[dict[str, Any]], frontier: Frontier) -> None:
     """Write new entries and the frontier after them; the head is locked."""
-    insert_rows(session, log_entries, entries)
-    session.execute(
-        update(log_head)
-        .where(log_head.c.id == _HEAD_ID)
-        .values(size=frontier.size, frontier=frontier.to_json())
-    )
+    head = {"id": _HEAD_ID, "size": frontier.size, "frontier": frontier.to_json()}
+    insert_rows(session, log_entries, entries, change=Change(table=log_head, rows=[head]))
 
 
 def entries(session: Session) -> Iterator[LogEntry]:
