@@ -51,6 +51,7 @@ from ledger.errors import (
     InsufficientFundsError,
     LogDamagedError,
     PostingUnknownError,
+    ReportError,
     RootExistsError,
     TransferNotFoundError,
     TransferRejectedError,
@@ -63,7 +64,9 @@ from ledger.export import Export
 from ledger.metering import Metering
 from ledger.policy import Budget, BudgetAmounts, BudgetSetting, IssuanceDecision
 from ledger.proofs import Proofs
+from ledger.reports import Reports
 from ledger.service import Ledger, Statement
+from ledger.summaries import Summaries
 from ledger.usage import UsageLine, UsageRecord
 from ledger.writer import Writer
 
@@ -121,9 +124,12 @@ __all__ = [
     "PostingUnknownError",
     "Proofs",
     "RejectionReason",
+    "ReportError",
+    "Reports",
     "Reverse",
     "RootExistsError",
     "Statement",
+    "Summaries",
     "Transfer",
     "TransferNotFoundError",
     "TransferRejectedError",

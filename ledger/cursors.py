@@ -1,5 +1,9 @@
-"""Cursors of lists that are read in the order of the log."""
+"""Cursors of lists: numbers in the order of the log, or instants of an account's lines."""
 
+from datetime import datetime
+
+from core.database import format_instant, parse_instant
+from ledger.domain import Transfer
 from ledger.errors import BatchError
 
 MAX_CURSOR_DIGITS = 18
@@ -17,3 +21,26 @@ def number_of(cursor: str) -> int | None:
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= MAX_CURSOR_DIGITS):
         raise BatchError(f"{cursor[:60]!r} is no cursor of this list")
     return int(cursor)
+
+
+def line_cursor(line: Transfer) -> str:
+    """Return the cursor of a statement's line."""
+    return f"{format_instant(line.at)}~{line.id}"
+
+
+def line_of(cursor: str) -> tuple[datetime, str] | None:
+    """Return the instant and identifier that a statement's cursor stands for; None to begin.
+
+    Raises:
+        BatchError: the text is no cursor of a statement.
+    """
+    if not cursor:
+        return None
+    instant, _, transfer_id = cursor.partition("~")
+    try:
+        at = parse_instant(instant)
+    except ValueError:
+        at = None
+    if at is None or format_instant(at) != instant or not transfer_id:
+        raise BatchError(f"{cursor[:60]!r} is no cursor of this list")
+    return at, transfer_id

@@ -4,6 +4,7 @@ BadRequestError
 |-- AccountCodeError           a text names no account
 |-- BatchError                 a batch is empty, too long, or has a field out of its limits
 |-- BudgetSettingError         a budget's setting makes no sense
+|-- ReportError                a report is asked for in a way that gives none
 |-- UnboundedCostError         an attempt's cost has no bound that covers it
 `-- UsageError                 reported usage is negative or priced below its base
 NotFoundError
@@ -55,6 +56,12 @@ class BudgetSettingError(BadRequestError):
     """A budget's definition or setting makes no sense."""
 
     reason = "bad_budget_setting"
+
+
+class ReportError(BadRequestError):
+    """A report is asked for over no period, by no key, or is too long."""
+
+    reason = "bad_report"
 
 
 class UnboundedCostError(BadRequestError):

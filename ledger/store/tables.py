@@ -59,8 +59,8 @@ transfers = Table(
     Column("id", ID, primary_key=True),
     Column("batch_key", KEY, nullable=False),
     Column("position", Integer, nullable=False),
-    Column("debit", CODE, ForeignKey(accounts.c.code), nullable=False, index=True),
-    Column("credit", CODE, ForeignKey(accounts.c.code), nullable=False, index=True),
+    Column("debit", CODE, ForeignKey(accounts.c.code), nullable=False),
+    Column("credit", CODE, ForeignKey(accounts.c.code), nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("currency", WORD, nullable=False),
     Column("kind", WORD, nullable=False),
@@ -73,6 +73,8 @@ transfers = Table(
     Column("at", UtcDateTime, nullable=False),
     CheckConstraint("amount > 0", name="amount"),
     CheckConstraint("debit <> credit", name="accounts"),
+    Index("ix_ledger_transfers_debit_at", "debit", "at"),
+    Index("ix_ledger_transfers_credit_at", "credit", "at"),
     sqlite_with_rowid=False,
 )
 

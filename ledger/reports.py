@@ -1,0 +1,318 @@
+"""Reports: statements, balances at a time, and what was used and spent. They read and never write.
+
+An instant stands for the state before it: a balance at midnight holds all that was dated before
+midnight, and a period holds its beginning and not its end. So balances at the ends of periods that
+meet are the same, and a statement's closing balance is the next one's opening balance.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from core.clock import Clock
+from core.money import Currency
+from ledger import indicators
+from ledger.accounts import ACCOUNT_CLASSES, WALLET, class_of
+from ledger.cursors import line_cursor, line_of
+from ledger.domain import Page
+from ledger.errors import ReportError
+from ledger.policy import Budget
+from ledger.statements import (
+    AccountBalance,
+    AccountStatement,
+    BudgetSpend,
+    Indicators,
+    TrialBalance,
+    TrialLine,
+    UsageSummary,
+)
+from ledger.store import budgets as budget_store
+from ledger.store import journal, statements
+from ledger.store import summaries as store
+from ledger.store.summaries import USAGE_KEYS, USAGE_SUMS
+from ledger.summaries import usage_by_key
+from ledger.turnovers import Turnover, mean_money_utok, money_utok, turnovers
+
+PAGE_LIMIT_ROWS = 500
+"""Most lines of one answer: bounds its size and the time that it takes."""
+
+SUMMARY_LIMIT_ROWS = 5_000
+"""Most lines of a usage summary; more say little to a reader, and are refused by name."""
+
+FIRST_DAY = "0000-01-01"
+LAST_DAY = "9999-12-31"
+
+_LONGEST_WINDOW = timedelta(days=400)
+"""Windows of indicators: bounds the number of hours that are looked at."""
+
+
+class Reports:
+    """Answers of the ledger to whoever reads it, on one state of the database each."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        """Keep the clock; no I/O."""
+        self._clock = clock
+
+    def statement(
+        self,
+        session: Session,
+        code: str,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        after: str = "",
+        limit: int = PAGE_LIMIT_ROWS,
+    ) -> AccountStatement:
+        """Return an account's statement over a period, a page of its lines at a time.
+
+        Raises:
+            AccountCodeError: the code belongs to no class of accounts.
+            ReportError: the period ends before it begins.
+            BatchError: `after` is no cursor of this list.
+        """
+        currency = class_of(code).currency
+        _check_period(start, end)
+        limit = max(1, min(limit, PAGE_LIMIT_ROWS))
+        closing = turnovers(session, end, codes=[code]).get(code, Turnover())
+        opening = Turnover()
+        if start is not None:
+            opening = turnovers(session, start, codes=[code]).get(code, Turnover())
+        lines = statements.lines(
+            session, code, start=start, end=end, after=line_of(after), limit=limit
+        )
+        during = closing.less(opening)
+        return AccountStatement(
+            account=code,
+            currency=currency,
+            start=start,
+            end=end,
+            opening=opening.balance,
+            debits=during.debits,
+            credits=during.credits,
+            closing=closing.balance,
+            lines=Page(
+                items=tuple(lines),
+                next_cursor=line_cursor(lines[-1]) if len(lines) == limit else None,
+            ),
+        )
+
+    def balances(
+        self,
+        session: Session,
+        *,
+        at: datetime | None = None,
+        prefix: str = "",
+        after: str = "",
+        limit: int = PAGE_LIMIT_ROWS,
+    ) -> Page[AccountBalance]:
+        """Return what accounts had at a time, exactly, in the order of their codes.
+
+        Accounts that came into being later are there too, with nothing.
+        """
+        limit = max(1, min(limit, PAGE_LIMIT_ROWS))
+        found = journal.list_accounts(session, prefix=prefix, after=after, limit=limit)
+        sums = turnovers(session, at, codes=[account.code for account in found])
+        items = []
+        for account in found:
+            turnover = sums.get(account.code, Turnover())
+            items.append(
+                AccountBalance(
+                    account=account.code,
+                    currency=account.currency,
+                    debits=turnover.debits,
+                    credits=turnover.credits,
+                    balance=turnover.balance,
+                )
+            )
+        is_full = len(found) == limit
+        return Page(items=tuple(items), next_cursor=found[-1].code if is_full else None)
+
+    def trial_balance(self, session: Session, *, at: datetime | None = None) -> TrialBalance:
+        """Return the books at a time, by class of accounts."""
+        by_class: dict[str, Turnover] = defaultdict(Turnover)
+        totals = {currency.value: Turnover() for currency in Currency}
+        below = []
+        for code, turnover in turnovers(session, at).items():
+            kind = class_of(code)
+            by_class[kind.prefix] = by_class[kind.prefix].plus(turnover.debits, turnover.credits)
+            currency = kind.currency.value
+            totals[currency] = totals[currency].plus(turnover.debits, turnover.credits)
+            if kind.floor is not None and turnover.balance < kind.floor:
+                below.append(code)
+        lines = tuple(
+            TrialLine(
+                accounts=prefix,
+                currency=kind.currency,
+                debits=by_class[prefix].debits,
+                credits=by_class[prefix].credits,
+                balance=by_class[prefix].balance,
+            )
+            for prefix, kind in ACCOUNT_CLASSES.items()
+        )
+        is_balanced = not below and not any(total.balance for total in totals.values())
+        return TrialBalance(
+            at=at,
+            lines=lines,
+            totals=totals,
+            is_balanced=is_balanced,
+            below_floor=tuple(sorted(below)),
+        )
+
+    def usage_summary(
+        self,
+        session: Session,
+        *,
+        by: Sequence[str],
+        start: str | None = None,
+        end: str | None = None,
+        filters: Mapping[str, str] | None = None,
+    ) -> tuple[UsageSummary, ...]:
+        """Return usage of the operator's days `start` up to, without, `end`, summed by keys.
+
+        Args:
+            session: the caller's transaction.
+            by: some of ``day``, ``owner``, ``resource``, ``unit``, ``provider``, ``budget``.
+            start: such as ``2026-01-05``; None from the beginning on.
+            end: the first day that is not counted; None up to now.
+            filters: values of keys that alone are counted.
+
+        Raises:
+            ReportError: an unknown key, a bad day, or more than `SUMMARY_LIMIT_ROWS` lines.
+        """
+        chosen = dict(filters or {})
+        for key in (*by, *chosen):
+            if key not in USAGE_KEYS:
+                known = ", ".join(USAGE_KEYS)
+                raise ReportError(f"usage is summed by {known}, and not by {key[:40]!r}")
+        first, last = _days(start, end)
+        keys = tuple(dict.fromkeys(by))
+        found = _usage(session, keys, first, last, chosen)
+        if len(found) > SUMMARY_LIMIT_ROWS:
+            raise ReportError(
+                f"the summary has {len(found)} lines, and {SUMMARY_LIMIT_ROWS} is the most:"
+                " sum by fewer keys, or ask for fewer days"
+            )
+        return tuple(_summary(keys, values, sums) for values, sums in sorted(found.items()))
+
+    def spend(
+        self, session: Session, *, start: str | None = None, end: str | None = None
+    ) -> tuple[BudgetSpend, ...]:
+        """Return what every budget spent in the operator's days `start` up to, without, `end`.
+
+        Parents come before their children.
+
+        Raises:
+            ReportError: a bad day.
+        """
+        first, last = _days(start, end)
+        own = _usage(session, ("budget",), first, last, {})
+        tree = _all_budgets(session)
+        below: dict[str, list[int]] = defaultdict(lambda: [0] * len(USAGE_SUMS))
+        for budget in tree:
+            for name, _ in budget.lineage:
+                _add(below[name], own.get((budget.name,), ()))
+        return tuple(
+            BudgetSpend(
+                budget=budget.name,
+                path=budget.path,
+                own=_summary((), (), own.get((budget.name,)) or [0] * len(USAGE_SUMS)),
+                subtree=_summary((), (), below[budget.name]),
+            )
+            for budget in tree
+        )
+
+    def indicators(
+        self, session: Session, *, start: datetime | None = None, end: datetime | None = None
+    ) -> Indicators:
+        """Return concentration and velocity of a window; by default the last 30 days.
+
+        Raises:
+            ReportError: the window is empty, or longer than 400 days.
+        """
+        end = end or self._clock.now()
+        start = start or end - timedelta(days=30)
+        if not timedelta(0) < end - start <= _LONGEST_WINDOW:
+            raise ReportError("a window is not empty and has at most 400 days")
+        wallets = turnovers(session, end, prefixes=[WALLET.prefix])
+        before = turnovers(session, start, prefixes=[WALLET.prefix])
+        spent_utok = sum(turnover.debits for turnover in wallets.values())
+        spent_utok -= sum(turnover.debits for turnover in before.values())
+        mean_utok = mean_money_utok(session, start, end)
+        balances = [turnover.balance for turnover in wallets.values()]
+        return Indicators(
+            start=start,
+            end=end,
+            wallets=len(balances),
+            gini=indicators.gini(balances),
+            velocity=indicators.velocity(spent_utok, mean_utok),
+            spent_utok=spent_utok,
+            money_utok=money_utok(session, end),
+            mean_money_utok=int(mean_utok),
+        )
+
+
+def _usage(
+    session: Session,
+    keys: tuple[str, ...],
+    start: str,
+    end: str,
+    filters: Mapping[str, str],
+) -> dict[tuple[str, ...], list[int]]:
+    """Return sums of usage by keys: folded days, and what is not folded in yet."""
+    sums: dict[tuple[str, ...], list[int]] = defaultdict(lambda: [0] * len(USAGE_SUMS))
+    rows = store.usage_by(session, keys=keys, start=start, end=end, filters=dict(filters))
+    for row in rows:
+        if row.records is not None:  # a sum over nothing, without keys
+            _add(sums[tuple(row[: len(keys)])], [int(value) for value in row[len(keys) :]])
+    late = usage_by_key(session, store.used_between(session, store.folded(session), None))
+    for values, added in late.items():
+        fields = dict(zip(USAGE_KEYS, values, strict=True))
+        if start <= fields["day"] < end and all(fields[k] == v for k, v in filters.items()):
+            _add(sums[tuple(fields[key] for key in keys)], added)
+    return dict(sums)
+
+
+def _add(sums: list[int], more: Iterable[int]) -> None:
+    for place, value in enumerate(more):
+        sums[place] += value
+
+
+def _summary(keys: Sequence[str], values: Sequence[str], sums: Sequence[int]) -> UsageSummary:
+    return UsageSummary(
+        keys=dict(zip(keys, values, strict=True)),
+        **dict(zip(USAGE_SUMS, sums, strict=True)),
+    )
+
+
+def _all_budgets(session: Session) -> list[Budget]:
+    found: list[Budget] = []
+    while page := budget_store.list_budgets(
+        session, after=found[-1].path if found else "", limit=PAGE_LIMIT_ROWS
+    ):
+        found += page
+    return found
+
+
+def _days(start: str | None, end: str | None) -> tuple[str, str]:
+    first = FIRST_DAY if start is None else _checked_day(start)
+    last = LAST_DAY if end is None else _checked_day(end)
+    if first > last:
+        raise ReportError(f"the days from {first} up to {last} are no period")
+    return first, last
+
+
+def _check_period(start: datetime | None, end: datetime | None) -> None:
+    if start is not None and end is not None and start > end:
+        raise ReportError("a period does not end before it begins")
+
+
+def _checked_day(text: str) -> str:
+    try:
+        day = date.fromisoformat(text).isoformat()
+    except ValueError:
+        day = ""
+    if day != text:
+        raise ReportError(f"{text[:40]!r} is no day: write it as 2026-01-05")
+    return day

@@ -1,0 +1,123 @@
+"""What reports say: values, without a word on how they are found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.money import Currency
+from ledger.domain import Page, Transfer
+from ledger.turnovers import Turnover
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountStatement:
+    """An account over a period, in its smallest unit.
+
+    Attributes:
+        start: the first instant of the period; None from the beginning on.
+        end: the first instant after it; None up to now.
+        opening: balance before the period.
+        closing: balance at its end: opening plus credits less debits.
+        debits: what was taken in the period, on all pages together.
+        lines: transfers that moved money, the oldest first; holds move none.
+    """
+
+    account: str
+    currency: Currency
+    start: datetime | None
+    end: datetime | None
+    opening: int
+    debits: int
+    credits: int
+    closing: int
+    lines: Page[Transfer]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountBalance:
+    """What an account had at a time, and all that was taken from it and given to it until then."""
+
+    account: str
+    currency: Currency
+    debits: int
+    credits: int
+    balance: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialLine:
+    """The accounts of one class together."""
+
+    accounts: str
+    currency: Currency
+    debits: int
+    credits: int
+    balance: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialBalance:
+    """The books at a time: in each currency, as much was debited as credited.
+
+    Attributes:
+        at: see the module; None is now.
+        totals: by currency.
+        is_balanced: whether debits are credits in every currency, and no account whose class has
+            a floor is below it.
+        below_floor: codes of such accounts, which there never are.
+    """
+
+    at: datetime | None
+    lines: tuple[TrialLine, ...]
+    totals: Mapping[str, Turnover]
+    is_balanced: bool
+    below_floor: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsageSummary:
+    """Usage of some days, summed by some of the keys.
+
+    Attributes:
+        keys: what it is summed by: the values of those, in the order that was asked for.
+        quantity: in the unit of the resource; adds up only where lines are by resource and unit.
+    """
+
+    keys: Mapping[str, str]
+    records: int
+    quantity: int
+    cost_nusd: int
+    burn_utok: int
+    charge_utok: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetSpend:
+    """What a budget spent in some days: its own, and with all below it."""
+
+    budget: str
+    path: str
+    own: UsageSummary
+    subtree: UsageSummary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Indicators:
+    """Concentration and velocity; the formulas are in `ledger.indicators`.
+
+    Attributes:
+        gini: of all wallets' balances at the window's end; None where they are all empty.
+        velocity: times that a token was paid out in the window; None where there was no money.
+        spent_utok: what wallets paid out.
+        mean_money_utok: mean of all tokens outside the contra accounts, weighted by time at every
+            full hour.
+    """
+
+    start: datetime
+    end: datetime
+    wallets: int
+    gini: float | None
+    velocity: float | None
+    spent_utok: int
+    money_utok: int
+    mean_money_utok: int

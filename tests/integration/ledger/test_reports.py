@@ -1,0 +1,277 @@
+"""Reports against the journal itself: every sum is what adding up the transfers gives."""
+
+import random
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from core.money import Currency
+from ledger import (
+    BatchError,
+    Hold,
+    Move,
+    PostHold,
+    ReportError,
+    Reports,
+    Summaries,
+    Transfer,
+    VoidHold,
+)
+from ledger.store.journal import transfer_of
+from ledger.store.tables import transfers
+from tests.fakes.bank import TOKEN, USD, Bank, line
+
+MOVED = ("posted", "post")
+
+
+class Books:
+    """A bank with some days of random business, and its transfers as they are in the journal."""
+
+    def __init__(self, bank: Bank, *, seed: int = 7, steps: int = 60) -> None:
+        self.bank = bank
+        self.summaries = Summaries()
+        self.reports = Reports(clock=bank.clock)
+        choose = random.Random(seed)
+        bank.set_up()
+        bank.fund("wallet:acme.bot", 3_000 * TOKEN)
+        bank.fund("wallet:acme.other", 1_000 * TOKEN)
+        for step in range(steps):
+            bank.clock.advance(minutes=choose.choice([0, 1, 17, 55, 300]))
+            self.act(choose, str(step))
+            if step % 7 == 0:
+                bank.do(self.summaries.advance, limit=choose.choice([1, 5, 1_000]))
+
+    def act(self, choose: random.Random, key: str) -> None:
+        wallets = ["wallet:acme.bot", "wallet:acme.other"]
+        choose.shuffle(wallets)
+        amount = choose.randrange(1, 20 * TOKEN)
+        match choose.randrange(3):
+            case 0:
+                move = Move(debit=wallets[0], credit=wallets[1], amount=amount, kind="gift")
+                self.bank.post(move, key=key)
+            case 1:
+                hold = Hold(debit=wallets[0], credit=wallets[1], amount=amount, kind="hold")
+                for transfer in self.bank.post(hold, key=key).transfers:
+                    hold_id = transfer.id
+                    part = PostHold(hold_id=hold_id, amount=choose.randrange(1, amount + 1))
+                    end = choose.choice([part, VoidHold(hold_id=hold_id), None])
+                    if end is not None:
+                        self.bank.post(end, key=f"{key}-end")
+            case _:
+                bound = {"bound_nusd": USD // 50, "bound_utok": 40 * TOKEN}
+                self.bank.admit(key, provider=choose.choice(["sandbox", "openai"]), **bound)
+                self.bank.settle(key, line(choose.randrange(1, 15)))
+
+    def journal(self) -> list[Transfer]:
+        with self.bank.database.reading() as session:
+            rows = session.execute(select(transfers)).mappings()
+            return [transfer_of(row) for row in rows]
+
+    def ask(self, question: str, *arguments: Any, **named: Any) -> Any:
+        with self.bank.database.reading() as session:
+            return getattr(self.reports, question)(session, *arguments, **named)
+
+    def sums(self, at: datetime) -> dict[str, list[int]]:
+        """Debits and credits by account, added up from single transfers."""
+        found: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        for transfer in self.journal():
+            if transfer.phase.value in MOVED and transfer.at < at:
+                found[transfer.debit][0] += transfer.amount
+                found[transfer.credit][1] += transfer.amount
+        return found
+
+
+@pytest.fixture
+def books(bank: Bank) -> Books:
+    return Books(bank)
+
+
+def instants(books: Books) -> list[datetime]:
+    at = sorted({transfer.at for transfer in books.journal()})
+    some = random.Random(1).sample(at, 6)
+    return [*some, *(a + timedelta(microseconds=1) for a in some), at[-1] + timedelta(days=40)]
+
+
+def test_balances_at_any_instant_are_the_journals(books: Books) -> None:
+    for _ in range(2):  # with a part folded in, then with all
+        for at in instants(books):
+            found = {row.account: row for row in books.ask("balances", at=at).items}
+            expected = books.sums(at)
+            for code, row in found.items():
+                assert [row.debits, row.credits] == expected[code], (code, at)
+                assert row.balance == row.credits - row.debits
+        while books.bank.do(books.summaries.advance):
+            pass
+
+
+def test_balances_of_now_are_the_stored_ones(books: Books) -> None:
+    for row in books.ask("balances").items:
+        assert row.balance == books.bank.balance(row.account)
+
+
+def test_trial_balance_is_balanced_and_counts_all(books: Books) -> None:
+    for at in instants(books):
+        trial = books.ask("trial_balance", at=at)
+        assert trial.is_balanced
+        assert not trial.below_floor
+        expected = books.sums(at)
+        for row in trial.lines:
+            own = [s for code, s in expected.items() if code.partition(":")[0] == row.accounts]
+            assert [row.debits, row.credits] == [sum(s[0] for s in own), sum(s[1] for s in own)]
+        for currency, total in trial.totals.items():
+            lines = [row for row in trial.lines if row.currency.value == currency]
+            assert total.debits == total.credits == sum(row.debits for row in lines)
+    assert {row.currency for row in trial.lines} == set(Currency)
+
+
+def test_a_forged_transfer_unbalances_the_trial(books: Books) -> None:
+    while books.bank.do(books.summaries.advance):
+        pass
+    with books.bank.database.transaction() as session:
+        session.connection().exec_driver_sql(
+            "UPDATE ledger_account_sums SET credits = credits + 1 WHERE account = 'burn'"
+        )
+    assert not books.ask("trial_balance").is_balanced
+
+
+def test_a_statement_closes_where_the_next_one_opens(books: Books) -> None:
+    first, second, third = sorted(instants(books))[:3]
+    for code in ("wallet:acme.bot", "burn", "fiat-spent:sandbox"):
+        one = books.ask("statement", code, start=first, end=second)
+        two = books.ask("statement", code, start=second, end=third)
+        assert one.closing == two.opening
+        for found, start, end in ((one, first, second), (two, second, third)):
+            opened, closed = books.sums(start)[code], books.sums(end)[code]
+            assert found.opening == opened[1] - opened[0]
+            assert found.closing == closed[1] - closed[0]
+            assert [found.debits, found.credits] == [
+                c - o for c, o in zip(closed, opened, strict=True)
+            ]
+
+
+def test_a_statements_pages_hold_each_line_once_in_order(books: Books) -> None:
+    code, cursor, lines = "wallet:acme.bot", "", []
+    while cursor is not None:
+        page = books.ask("statement", code, after=cursor, limit=7).lines
+        lines += page.items
+        cursor = page.next_cursor
+    expected = [
+        t for t in books.journal() if code in (t.debit, t.credit) and t.phase.value in MOVED
+    ]
+    assert lines == sorted(expected, key=lambda t: (t.at, t.id))
+    assert len(lines) > 14
+
+
+def test_a_transfer_that_commits_late_counts_where_it_is_dated(books: Books) -> None:
+    """Folding has gone past its hour when it arrives."""
+    while books.bank.do(books.summaries.advance):
+        pass
+    late = books.bank.clock.instant - timedelta(days=1, hours=3)
+    now, books.bank.clock.instant = books.bank.clock.instant, late
+    move = Move(debit="wallet:acme.bot", credit="bond:x", amount=5, kind="late")
+    books.bank.post(move, key="late").require()
+    books.bank.clock.instant = now
+    for _ in range(2):
+        for at, amount in ((late, 0), (late + timedelta(microseconds=1), 5), (now, 5)):
+            assert books.ask("statement", "bond:x", end=at).closing == amount
+            trial = books.ask("trial_balance", at=at)
+            (bonds,) = (row for row in trial.lines if row.accounts == "bond")
+            assert bonds.balance == amount
+        books.bank.do(books.summaries.advance)
+
+
+def test_usage_is_summed_by_any_keys(books: Books) -> None:
+    with books.bank.database.reading() as session:
+        records = books.bank.ledger.usage(session).items
+    for _ in range(2):
+        for keys in (("provider",), ("day", "owner"), ("resource", "unit", "budget"), ()):
+            found = books.ask("usage_summary", by=keys)
+            assert sum(row.records for row in found) == len(records)
+            assert sum(row.cost_nusd for row in found) == sum(r.cost_nusd for r in records)
+            assert sum(row.charge_utok for row in found) == sum(r.charge_utok for r in records)
+        own = [r for r in records if r.provider == "openai" and f"{r.at:%Y-%m-%d}" >= "2026-01-07"]
+        (row,) = books.ask(
+            "usage_summary",
+            by=("provider",),
+            start="2026-01-07",
+            filters={"provider": "openai"},
+        )
+        assert (row.records, row.quantity) == (len(own), sum(r.quantity for r in own))
+        assert row.keys == {"provider": "openai"}
+        while books.bank.do(books.summaries.advance):
+            pass
+
+
+def test_usage_falls_on_the_operators_day(bank: Bank) -> None:
+    bank.do(bank.budgets.define, name="acme", time_zone="Asia/Tokyo")
+    bank.do(bank.budgets.define, name="acme.bot", parent="acme")
+    bank.set_budget(daily_limit_nusd=10 * USD, utok_per_usd=1_000 * TOKEN)
+    bank.fund("wallet:acme.bot", 3_000 * TOKEN)
+    bank.clock.instant = datetime(2026, 1, 5, 16, tzinfo=UTC)  # past midnight in Tokyo
+    bank.admit()
+    bank.settle()
+    reports = Reports(clock=bank.clock)
+    with bank.database.reading() as session:
+        (row,) = reports.usage_summary(session, by=("day",))
+    assert row.keys == {"day": "2026-01-06"}
+
+
+def test_spend_adds_up_the_tree(books: Books) -> None:
+    root, bot = books.ask("spend")
+    assert (root.budget, bot.budget, bot.path) == ("acme", "acme.bot", "acme/acme.bot")
+    assert root.own.records == 0
+    assert root.subtree == bot.own == bot.subtree
+    assert bot.own.cost_nusd == sum(
+        books.bank.balance(f"fiat-spent:{provider}") for provider in ("sandbox", "openai")
+    )
+
+
+def test_indicators_are_the_journals(books: Books) -> None:
+    journal = books.journal()
+    start, end = journal[0].at, max(t.at for t in journal)
+    start = min(t.at for t in journal) + timedelta(minutes=31)
+    found = books.ask("indicators", start=start, end=end)
+    wallets = {t.debit for t in journal} | {t.credit for t in journal}
+    wallets = {code for code in wallets if code.startswith("wallet:")}
+    assert found.wallets == len(wallets) == 2
+    paid = sum(
+        t.amount
+        for t in journal
+        if t.debit in wallets and t.phase.value in MOVED and start <= t.at < end
+    )
+    assert found.spent_utok == paid > 0
+
+    def money(at: datetime) -> int:
+        sums = books.sums(at)
+        return sum(sums[code][0] - sums[code][1] for code in ("mint", "burn"))
+
+    area, since = Fraction(0), start
+    while since < end:
+        hour = since.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+        until = min(hour, end)
+        area += money(since) * ((until - since) // timedelta(microseconds=1))
+        since = until
+    mean = area / ((end - start) // timedelta(microseconds=1))
+    assert found.mean_money_utok == int(mean)
+    assert found.velocity == pytest.approx(float(paid / mean))
+    assert found.money_utok == money(end)
+
+
+def test_what_makes_no_report_is_named(books: Books) -> None:
+    now = books.bank.clock.instant
+    for question, named in (
+        ("usage_summary", {"by": ("colour",)}),
+        ("usage_summary", {"by": ("day",), "start": "2026-1-5"}),
+        ("spend", {"start": "2026-01-06", "end": "2026-01-05"}),
+        ("indicators", {"start": now, "end": now}),
+    ):
+        with pytest.raises(ReportError):
+            books.ask(question, **named)
+    with pytest.raises(ReportError):
+        books.ask("statement", "burn", start=now, end=now - timedelta(days=1))
+    with pytest.raises(BatchError):
+        books.ask("statement", "burn", after="yesterday~x")
