@@ -28,6 +28,7 @@ bench: setup ## Benchmarks, each beside what it is compared with
 
 soak: setup ## The full counts; takes hours
 	@bash scripts/with_services.sh $(BIN)/python -m pytest
+	@bash scripts/with_services.sh $(BIN)/python -m benchmarks.humaneval --json
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

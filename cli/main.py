@@ -10,6 +10,7 @@ from cli.output import ExitCode, fail
 _ORDERS, _VERSIONS, _MONEY = "cli.remote.orders", "cli.remote.versions", "cli.remote.money"
 _COMMANDS = {
     "submit": Lazy(module=_ORDERS, help="Pay for an improvement of an artifact."),
+    "bulk": Lazy(module="cli.remote.bulk", help="Order for many artifacts at once."),
     "status": Lazy(module=_ORDERS, help="Show an order, or the newest orders."),
     "watch": Lazy(module=_ORDERS, help="Follow an order live until it ends."),
     "report": Lazy(module=_ORDERS, help="Show the judge's report on an order."),

@@ -44,7 +44,7 @@ def test_help_imports_nothing_of_the_service(arguments: list[str]) -> None:
     assert not imported_by(*arguments) & SERVER_PACKAGES
 
 
-@pytest.mark.parametrize("group", ["gold", "keys", "budget", "submit"])
+@pytest.mark.parametrize("group", ["gold", "keys", "budget", "submit", "bulk"])
 def test_remote_commands_import_the_sdk_and_nothing_of_the_service(group: str) -> None:
     found = imported_by(group, "--help")
     assert "aem" in found
