@@ -1,11 +1,14 @@
 """A ledger with all its services over a test's database, on a clock that the test moves."""
 
+import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from aem.proof import Envelope
+from sqlalchemy.orm import Session
+
+from aem.proof import Envelope, TrustRoot
 from aem.proof.audit import AuditReport
 from core.database import Database
 from core.signing import KeyFileSigner
@@ -19,8 +22,10 @@ from ledger import (
     BudgetAmounts,
     Budgets,
     Checkpoints,
+    Export,
     Ledger,
     Metering,
+    Proofs,
     UsageLine,
 )
 from tests.fakes.clock import FakeClock
@@ -42,6 +47,8 @@ class Bank:
     signer: KeyFileSigner
     ledger: Ledger
     checkpoints: Checkpoints
+    export: Export
+    proofs: Proofs
     budgets: Budgets
     metering: Metering
     audit: Audit
@@ -57,6 +64,8 @@ class Bank:
             signer=signer,
             ledger=Ledger(clock=clock),
             checkpoints=Checkpoints(clock=clock, signer=signer, origin=ORIGIN),
+            export=Export(signer=signer, origin=ORIGIN),
+            proofs=Proofs(signer=signer),
             budgets=Budgets(clock=clock),
             metering=Metering(clock=clock),
             audit=Audit(signer=signer, origin=ORIGIN),
@@ -118,6 +127,20 @@ class Bank:
             self.do(self.checkpoints.keep, self.checkpoints.sign(due))
         with self.database.reading() as session:
             return self.checkpoints.latest(session)
+
+    @property
+    def trust(self) -> TrustRoot:
+        """The keys that the bank's signer has published."""
+        return TrustRoot.from_envelope(self.signer.trust())
+
+    def exported(self, session: Session | None = None, **bounds: int) -> bytes:
+        """Return the export as a file's bytes; of a session's own view, if one is given."""
+        if session is not None:
+            lines = list(self.export.lines(session, **bounds))
+        else:
+            with self.database.reading() as fresh:
+                lines = list(self.export.lines(fresh, **bounds))
+        return gzip.compress(b"".join(line + b"\n" for line in lines), compresslevel=1)
 
     def verify(self, outside: Envelope | None = None) -> AuditReport:
         with self.database.reading() as session:

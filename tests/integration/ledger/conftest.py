@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from core.database import Database
-from tests.fakes.bank import TOKEN, Bank
+from tests.fakes.bank import TOKEN, Bank, line
 
 
 @pytest.fixture
@@ -17,3 +17,18 @@ def funded(bank: Bank) -> Bank:
     bank.set_up()
     bank.fund("wallet:acme.bot", 3_000 * TOKEN)
     return bank
+
+
+@pytest.fixture
+def used(funded: Bank) -> Bank:
+    """Two days, with one attempt of each kind, checkpoints between, and a hold still open."""
+    for attempt_id in ("try-1", "try-2"):
+        funded.admit(attempt_id)
+        funded.settle(attempt_id, line(200), line(100))
+        funded.checkpoint()
+    funded.admit("lost", bound_utok=1_000_000_000)
+    funded.do(funded.metering.lose, attempt_id="lost")
+    funded.clock.advance(days=1)
+    funded.checkpoint()
+    funded.admit("open", bound_nusd=5, bound_utok=5_000_000)
+    return funded

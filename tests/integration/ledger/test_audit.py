@@ -17,24 +17,9 @@ from aem.proof import (
     sign_envelope,
 )
 from aem.proof.audit import AuditReport
-from tests.fakes.bank import ORIGIN, USD, Bank, line
+from tests.fakes.bank import ORIGIN, USD, Bank
 from tests.fakes.intruder import tamper
 from tests.fakes.keys import FakeKeys
-
-
-@pytest.fixture
-def used(funded: Bank) -> Bank:
-    """Two days, with one attempt of each kind, checkpoints between, and a hold still open."""
-    for attempt_id in ("try-1", "try-2"):
-        funded.admit(attempt_id)
-        funded.settle(attempt_id, line(200), line(100))
-        funded.checkpoint()
-    funded.admit("lost", bound_utok=1_000_000_000)
-    funded.do(funded.metering.lose, attempt_id="lost")
-    funded.clock.advance(days=1)
-    funded.checkpoint()
-    funded.admit("open", bound_nusd=5, bound_utok=5_000_000)
-    return funded
 
 
 def audit_after(bank: Bank, *statements: str, outside: Envelope | None = None) -> AuditReport:

@@ -64,7 +64,7 @@ class LogCheck:
             self._by_records = GrowingTree(self._by_entries.frontier())
         self._by_entries.append(sealed)
         if self._by_records is not None:
-            self._by_records.append(computed or sealed)
+            self._by_records.append(sealed if computed is None else computed)
 
     def blame(self, record: str, record_id: str, why: str) -> None:
         """Name something that keeps the log from being compared at all."""
