@@ -2,7 +2,8 @@
 
 The moments are the boundaries at which a crash can tell: each reading of the clock, before and
 after each commit (the house's own, and those in which the workflow engine keeps its record),
-around and in the middle of each sandbox session, before each program that is started. Only what
+around and in the middle of each sandbox session and each model call, before each program that is
+started. Only what
 the order's own threads do is counted, so that every run counts the same.
 """
 
@@ -25,6 +26,8 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.pool import Pool
 
 from aem.artifact import Bundle
+from market import Upstream, UpstreamReply
+from market.upstream import _BoundedStream
 from sandbox import CaseRun, LoadOutcome, Sandbox, SandboxLimits, SandboxSession, SandboxUsage
 from tests.fakes.clock import FakeClock
 
@@ -178,6 +181,24 @@ class FuseSession:
     def close(self) -> None:
         self._session.close()
         self._fuse.reach("sandbox closed")
+
+
+def count_model_calls(fuse: Fuse, upstream: Upstream) -> None:
+    """Reach the fuse before a model call is sent, in the middle of its answer, and behind it."""
+    complete, bodies = upstream.complete, _BoundedStream.__iter__
+
+    def counted(*arguments: Any, **named: Any) -> UpstreamReply:
+        fuse.reach("model asked")
+        reply = complete(*arguments, **named)
+        fuse.reach("model answered")
+        return reply
+
+    def begun(stream: _BoundedStream) -> Iterator[bytes]:
+        fuse.reach("model answers")
+        return bodies(stream)
+
+    upstream.complete = counted  # type: ignore[method-assign]
+    _BoundedStream.__iter__ = begun  # type: ignore[method-assign]
 
 
 def _kill() -> None:

@@ -1,6 +1,7 @@
 """What an order left behind: what a crash must not change, and what it may."""
 
 import subprocess
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -41,13 +42,13 @@ class Facts:
         outcome: what every run of the order must leave, whatever happened on the way.
         balances: of every account.
         lost: attempts whose outcome was lost, with what the reserve burned for them, in utok,
-            and what is in suspense for them, in nusd.
+            what is in suspense for them, in nusd, and with whom.
         unfinished: what must not be there once an order has ended.
     """
 
     outcome: dict[str, Any]
     balances: dict[str, int]
-    lost: dict[str, tuple[int, int]]
+    lost: dict[str, tuple[int, int, str]]
     unfinished: dict[str, Any]
 
 
@@ -77,7 +78,11 @@ def read_facts(world: World, *, late_s: float = LATE_S) -> Facts:
             row["code"].replace(order["id"], "ORDER"): row["balance"] for row in rows["accounts"]
         },
         lost={
-            row["id"].replace(order["id"], "ORDER"): (row["burn_utok"], row["bound_nusd"])
+            row["id"].replace(order["id"], "ORDER"): (
+                row["burn_utok"],
+                row["bound_nusd"],
+                row["provider"],
+            )
             for row in rows["lost"]
         },
         unfinished=unfinished,
@@ -141,25 +146,23 @@ def differences(crashed: Facts, whole: Facts, *, lost: set[str]) -> list[str]:
 
 def _with_losses(whole: Facts, crashed: Facts) -> dict[str, int]:
     """Move what lost work cost: the reserve burns for it, the budget's fiat goes to suspense."""
-    burned_utok, bound_nusd = (
-        sum(crashed.lost[name][column] for name in crashed.lost.keys() - whole.lost.keys())
-        for column in (0, 1)
-    )
-    moved = {
-        "reserve:house": -burned_utok,
-        "burn": burned_utok,
-        f"fiat-budget:house:{NOON.date().isoformat()}": -bound_nusd,
-        "suspense:sandbox": bound_nusd,
-    }
+    moved: Counter[str] = Counter()
+    for name in crashed.lost.keys() - whole.lost.keys():
+        burned_utok, bound_nusd, provider = crashed.lost[name]
+        moved["reserve:house"] -= burned_utok
+        moved["burn"] += burned_utok
+        moved[f"fiat-budget:house:{NOON.date().isoformat()}"] -= bound_nusd
+        moved[f"suspense:{provider}"] += bound_nusd
     return {
-        code: whole.balances.get(code, 0) + moved.get(code, 0)
+        code: whole.balances.get(code, 0) + moved[code]
         for code in whole.balances.keys() | moved.keys()
     }
 
 
 _MONEY = {
     "accounts": "SELECT code, credits_posted - debits_posted AS balance FROM ledger_accounts",
-    "lost": "SELECT id, burn_utok, bound_nusd FROM ledger_attempts WHERE status = 'lost'",
+    "lost": "SELECT id, burn_utok, bound_nusd, provider FROM ledger_attempts"
+    " WHERE status = 'lost'",
 }
 _UNFINISHED = {
     "open holds": "SELECT code FROM ledger_accounts WHERE debits_held <> 0 OR credits_held <> 0",

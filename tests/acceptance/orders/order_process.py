@@ -21,7 +21,7 @@ from devops_agent import CANDIDATE_SYNTHESIZER, Deployment, OrderRequest, Submis
 from ledger import WALLET, BudgetAmounts
 from sandbox import Sandbox, select_sandbox
 from tests.fakes.clock import FakeClock
-from tests.fakes.fuse import Fuse, FuseClock, FuseSandbox
+from tests.fakes.fuse import Fuse, FuseClock, FuseSandbox, count_model_calls
 from tests.fakes.gold import DATA, gold_files, replaced
 from tests.fakes.sandbox import FakeSandbox
 
@@ -40,6 +40,19 @@ SEARCH_RUNS = 200
 POLL_S = 0.02
 STOP_S = 1.0
 TIMEOUT_S = 60.0
+MODEL = "tutor"
+PROVIDER = "school"
+CATALOGUE = f"""
+[[models]]
+name = "{MODEL}"
+provider = "{PROVIDER}"
+base_url = "{{base_url}}"
+input_usd_per_million = "0.4"
+output_usd_per_million = "1.6"
+context_tokens = 32000
+reply_tokens_max = 4000
+"""
+NOWHERE = "http://127.0.0.1:9/v1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +62,21 @@ class World:
     folder: Path
     database_url: str
 
+    @property
+    def catalogue(self) -> Path:
+        return self.folder / "models.toml"
+
     def settings(self) -> Settings:
         return Settings(
             data_folder=self.folder,
             database_url=self.database_url,
             synthesis_case_runs=SEARCH_RUNS,
+            models=self.catalogue,
         )
+
+    def offer_model(self, base_url: str) -> None:
+        """Put the one model behind this address."""
+        self.catalogue.write_text(CATALOGUE.format(base_url=base_url))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,16 +87,20 @@ class Purchase:
         artifact: folder of `tests/data`, as is `candidate`.
         meets_defect: whether the service then fails to keep what its judge found.
         case_s: how long the candidate sleeps in each case.
+        synthesizer: who searches, where there is no candidate.
     """
 
     artifact: str
     candidate: str | None
+    synthesizer: str = "repair"
     meets_defect: bool = False
     case_s: float = 0
 
 
 def prepare(world: World) -> None:
     """Make a world in which an agent has a wallet and a dataset, and nothing was ordered."""
+    world.folder.mkdir()
+    world.offer_model(NOWHERE)
     service = build_service(world.settings(), clock=FakeClock(NOON), sandbox=FakeSandbox())
     service.start()
     parts = service.parts
@@ -206,11 +232,13 @@ def _build(
 ) -> Service:
     logging.basicConfig(filename=journal.with_suffix(".log"), level=logging.WARNING)
     sys.stderr = journal.with_suffix(".err").open("w")
-    return build_service(
+    service = build_service(
         world.settings(),
         clock=FuseClock(fuse, NOON + timedelta(seconds=late_s)),
         sandbox=FuseSandbox(fuse, sandbox or FakeSandbox()),
     )
+    count_model_calls(fuse, service.parts.upstream)
+    return service
 
 
 def _fail(*_arguments: Any, **_named: Any) -> None:
@@ -238,7 +266,8 @@ def _submit(service: Service, purchase: Purchase) -> str:
             gold=dataset.digest,
             max_price_utok=MAX_PRICE_UTOK,
             deployment=Deployment.DEPLOY,
-            synthesizer=CANDIDATE_SYNTHESIZER if purchase.candidate else "repair",
+            synthesizer=CANDIDATE_SYNTHESIZER if purchase.candidate else purchase.synthesizer,
+            model=MODEL if purchase.synthesizer == "openai" else "",
         )
         return {"id": parts.orders.submit(session, BUYER, request, submission).id}
 
