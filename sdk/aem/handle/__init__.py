@@ -24,6 +24,7 @@ from aem.handle.errors import (
     WrongPointerError,
 )
 from aem.handle.in_process import InProcessRuntime
+from aem.handle.prompt import OpenAIModel, PromptRuntime
 
 __all__ = [
     "Answer",
@@ -43,7 +44,9 @@ __all__ = [
     "NotAttestedError",
     "NotIsolatedError",
     "NotRunningError",
+    "OpenAIModel",
     "PointerExpiredError",
+    "PromptRuntime",
     "RefusedError",
     "SelfTestFailedError",
     "TrustChangedError",

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from aem.artifact import ChatModel
 from aem.client import Client, ClientError, Event
 from aem.errors import SdkError
 from aem.handle.acknowledgement import Acknowledgements
@@ -25,6 +26,7 @@ from aem.handle.follower import Follower
 from aem.handle.in_process import InProcessRuntime
 from aem.handle.last_known_good import LastKnownGood
 from aem.handle.live_version import LiveVersion
+from aem.handle.prompt import by_kind
 from aem.handle.release import Proof, Release
 from aem.handle.runtime import RuntimeFactory
 from aem.handle.self_test import run_self_test
@@ -94,6 +96,7 @@ class Artifact:
         home: Path,
         trust: TrustRoot | None = None,
         in_process_namespaces: Collection[str] = (),
+        model: ChatModel | None = None,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         """Prepare a handle; nothing is read or sent.
@@ -107,6 +110,7 @@ class Artifact:
             trust: keys to believe; None pins what the service shows first.
             in_process_namespaces: whose code may run inside this process; others' runs in
                 bubblewrap.
+            model: answers the calls of prompts; None where the artifact is code.
             now: tells the time that pointers expire by.
 
         Raises:
@@ -123,7 +127,8 @@ class Artifact:
         self._given_trust = trust
         self._now = now
         is_trusted = name.partition("/")[0] in in_process_namespaces
-        self._load: RuntimeFactory = InProcessRuntime if is_trusted else BubblewrapRuntime
+        code: RuntimeFactory = InProcessRuntime if is_trusted else BubblewrapRuntime
+        self._load = by_kind(code, model)
         folder = home / "artifacts" / name / channel
         self._memory = LastKnownGood(folder, artifact=name, channel=channel)
         self._acknowledgements = Acknowledgements(

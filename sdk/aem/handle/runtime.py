@@ -43,7 +43,7 @@ def require_entry(bundle: Bundle) -> Entry:
     entry = bundle.manifest.entry
     if entry is None:
         raise UnsupportedKindError(
-            f"{bundle.manifest.name} is a {bundle.manifest.kind.value} artifact: this handle runs"
-            " python artifacts only"
+            f"{bundle.manifest.name} is a {bundle.manifest.kind.value} artifact, which"
+            " handles do not run"
         )
     return entry
