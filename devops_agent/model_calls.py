@@ -163,7 +163,12 @@ class WorkModels:
                 digest=call.digest,
                 occurrence=call.occurrence,
             )
-        return None if known is None else UpstreamReply.from_json(known)
+        if known is None:
+            return None
+        overbilled_nusd = known.pop("overbilled_nusd")
+        if overbilled_nusd:  # a stage that is attempted anew fails for the same reason
+            raise _overbilled(call, overbilled_nusd)
+        return UpstreamReply.from_json(known)
 
     def _ask(self, call: _Call) -> UpstreamReply:
         """Try a call; what the provider refused may be tried again, what is unknown may not."""
@@ -254,12 +259,7 @@ class WorkModels:
         with self._house.database.transaction() as session:
             overbilled_nusd = self._end(session, attempt_id, ANSWERED, use, reply)
         if overbilled_nusd:
-            raise ModelOverbilledError(
-                f"{call.model.name} bills {overbilled_nusd} nusd more than the most that the call"
-                " can cost: correct its entry in the catalogue, or leave the provider",
-                model=call.model.name,
-                overbilled_nusd=overbilled_nusd,
-            )
+            raise _overbilled(call, overbilled_nusd)
 
     def _fail(self, attempt_id: str, error: UpstreamError) -> None:
         _logger.warning("%s failed: %s", attempt_id, error)
@@ -289,7 +289,8 @@ class WorkModels:
         }
         store.finish_work(session, attempt_id, self._house.clock.now(), outcome)
         if reply is not None:
-            store.keep_model_reply(session, attempt_id, reply.to_json())
+            kept = reply.to_json() | {"overbilled_nusd": attempt.overbilled_nusd}
+            store.keep_model_reply(session, attempt_id, kept)
         return attempt.overbilled_nusd
 
     def _is_open(self, session: Session, attempt_id: str) -> bool:
@@ -302,3 +303,12 @@ class WorkModels:
     @property
     def _left_s(self) -> float:
         return self._deadline_s - time.monotonic()
+
+
+def _overbilled(call: _Call, overbilled_nusd: int) -> ModelOverbilledError:
+    return ModelOverbilledError(
+        f"{call.model.name} bills {overbilled_nusd} nusd more than the most that the call can"
+        " cost: correct its entry in the catalogue, or leave the provider",
+        model=call.model.name,
+        overbilled_nusd=overbilled_nusd,
+    )

@@ -61,7 +61,7 @@ def measured(
     if not is_harmless(before, after):
         told = f"It breaks cases each of which alone rejects a candidate; {counts}."
         outcome = HARD_CASE_BROKEN
-    elif len(after) < len(before) or new >= old - EPSILON:
+    elif new >= old - EPSILON:
         told = f"It gains nothing: the loss must be below {old:.4f}; {counts}."
         outcome = NO_GAIN
     else:
