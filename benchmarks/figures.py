@@ -41,18 +41,24 @@ def compare(
     *,
     unit: str,
     at_most: float | None = None,
+    at_least_ratio: float | None = None,
 ) -> Figure:
-    """Compare medians; `at_most` is a limit on the value itself."""
+    """Compare medians; `at_most` is a limit on the value, `at_least_ratio` one on the ratio."""
     value = statistics.median(runs)
     other = statistics.median(against) if against else None
+    goal, holds = "", None
+    if at_most is not None:
+        goal, holds = f"at most {at_most} {unit}", value <= at_most
+    if at_least_ratio is not None and other:
+        goal, holds = f"at least {at_least_ratio} times", value / other >= at_least_ratio
     return Figure(
         name=name,
         value=round(value, 4),
         unit=unit,
         against=None if other is None else round(other, 4),
         ratio=round(value / other, 3) if other else None,
-        goal="" if at_most is None else f"at most {at_most} {unit}",
-        holds=None if at_most is None else value <= at_most,
+        goal=goal,
+        holds=holds,
         spread=(round(min(runs), 4), round(max(runs), 4)),
     )
 
