@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from aem.proof.errors import MalformedError
@@ -14,8 +14,21 @@ _CHUNK_BYTES = 2**18
 _GZIP_WINDOW_BITS = 31
 _MAX_PIECE_BYTES = 2**20
 
-read_json: Callable[[str], Any] = json.JSONDecoder().decode
-"""Reads one JSON value. Duplicate keys are not looked for: a line's bytes are what is proven."""
+_scan = json.JSONDecoder().raw_decode
+
+
+def read_json(text: str) -> Any:
+    """Read one JSON value that nothing stands before or behind.
+
+    Duplicate keys are not looked for: what is proven is the text itself.
+
+    Raises:
+        ValueError: it is none.
+    """
+    value, end = _scan(text)
+    if end != len(text):
+        raise ValueError(f"there is more behind character {end}")
+    return value
 
 
 def read_lines(stream: BinaryIO) -> Iterator[list[bytes]]:

@@ -279,7 +279,6 @@ DAMAGES: dict[str, Callable[[list[bytes]], list[bytes]]] = {
     "a record after the end": lambda lines: [*lines, lines[2]],
     "no leaves": lambda lines: [lines[0], *lines[2:]],
     "leaves of half a hash": lambda lines: [lines[0], b'{"leaves":"AAAA"}', *lines[2:]],
-    "the last record dropped": lambda lines: [*lines[:6], *lines[7:]],
     "leaves before the last are used": lambda lines: [*lines[:3], lines[1], *lines[3:]],
     "a line that is no JSON": lambda lines: [*lines[:3], b"{", *lines[3:]],
     "a line of nothing": lambda lines: [*lines[:3], b"", *lines[3:]],
@@ -304,6 +303,8 @@ def test_a_damaged_file_is_never_verified(damage: str) -> None:
 def test_a_dropped_record_shows_at_its_place() -> None:
     bad = first_bad([*LINES[:3], *LINES[4:]])
     assert (bad.record, bad.id, bad.number) == ("transfer", "tra_2", 1)
+    last = first_bad([*LINES[:6], *LINES[7:]])
+    assert (last.record, last.id) == ("checkpoint", "4")
 
 
 def test_a_file_cut_off_anywhere_is_never_verified() -> None:
