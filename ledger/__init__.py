@@ -61,6 +61,7 @@ from ledger.errors import (
     WriterClosedError,
 )
 from ledger.export import Export
+from ledger.journals import Journals
 from ledger.metering import Metering
 from ledger.policy import Budget, BudgetAmounts, BudgetSetting, IssuanceDecision
 from ledger.proofs import Proofs
@@ -113,6 +114,7 @@ __all__ = [
     "IdempotencyKeyReusedError",
     "InsufficientFundsError",
     "IssuanceDecision",
+    "Journals",
     "Ledger",
     "LogDamagedError",
     "Metering",

@@ -30,6 +30,7 @@ install_missing() {
     [ -n "$pg_ctl" ] || packages+=(postgresql)
     command -v dockerd > /dev/null || packages+=(docker.io iptables)
     command -v bwrap > /dev/null || packages+=(bubblewrap)
+    command -v hledger > /dev/null || packages+=(hledger)
     [ "${#packages[@]}" = 0 ] && return
     echo "Installing from Debian: ${packages[*]}"
     apt-get update -qq

@@ -1,4 +1,4 @@
-"""Queries on the lines of one account, in the order of their instants."""
+"""Queries on transfers by their instants: of one account, and of all."""
 
 from datetime import datetime
 from typing import Any
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from ledger.domain import Transfer
 from ledger.store.journal import transfer_of
 from ledger.store.summaries import MOVED
-from ledger.store.tables import transfers
+from ledger.store.tables import log_entries, transfers
 
 
 def lines(
@@ -35,6 +35,32 @@ def lines(
     both = union_all(*(select(side) for side in sides)).subquery()
     query = select(both).order_by(both.c.at, both.c.id).limit(limit)
     return [transfer_of(row) for row in session.execute(query).mappings()]
+
+
+def dated(
+    session: Session,
+    *,
+    number: int,
+    before: int | None,
+    start: datetime | None,
+    end: datetime | None,
+    limit: int,
+) -> list[tuple[int, Transfer]]:
+    """Return transfers of a period, of all accounts, from a number in the log on, in its order."""
+    query = (
+        select(log_entries.c.number, transfers)
+        .join(transfers, log_entries.c.record_id == transfers.c.id)
+        .where(log_entries.c.record == "transfer", log_entries.c.number >= number)
+        .order_by(log_entries.c.number)
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(log_entries.c.number < before)
+    if start is not None:
+        query = query.where(transfers.c.at >= start)
+    if end is not None:
+        query = query.where(transfers.c.at < end)
+    return [(row["number"], transfer_of(row)) for row in session.execute(query).mappings()]
 
 
 def _side(

@@ -258,11 +258,18 @@ def moved_in_hour(session: Session, *, hour: datetime, end: datetime, known: int
     return found
 
 
-def hours_stretch(session: Session, *, start: datetime, end: datetime) -> tuple[int, int] | None:
-    """Return the stretch of the log that holds all folded transfers of a window; None if none."""
-    query = select(func.min(log_hours.c.first), func.max(log_hours.c.last)).where(
-        log_hours.c.start >= start, log_hours.c.start < end
-    )
+def hours_stretch(
+    session: Session, *, start: datetime | None, end: datetime | None
+) -> tuple[int, int] | None:
+    """Return the stretch of the log that holds what moved in the hours of a window; None if none.
+
+    Of folded transfers alone; an hour belongs to the window that it begins in.
+    """
+    query = select(func.min(log_hours.c.first), func.max(log_hours.c.last))
+    if start is not None:
+        query = query.where(log_hours.c.start >= start)
+    if end is not None:
+        query = query.where(log_hours.c.start < end)
     first, last = session.execute(query).one()
     return None if first is None else (first, last + 1)
 
