@@ -7,7 +7,7 @@ from aem.artifact import Bundle
 from devops_agent.synthesis.port import CaseScore, Progress, SynthesisContext, Tools
 from devops_agent.synthesis.prompts.variant import Variant, read_variant, write_variant
 
-CASES_MOST = 24
+CASES_MOST = 16
 """Scoring costs a model call a case: more would leave no runs for variants."""
 
 FIRST_CASES = 4
