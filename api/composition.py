@@ -317,6 +317,7 @@ def _terms(settings: Settings) -> OrderTerms:
         synthesis_session_s=settings.synthesis_session_s,
         synthesis_case_runs=settings.synthesis_case_runs,
         validation_session_s=settings.validation_session_s,
+        judged_case_ms=settings.judged_case_ms,
         model_call_s=settings.model_call_s,
         model_tokens=settings.model_tokens,
         synthesis_model=settings.synthesis_model,

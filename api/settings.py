@@ -19,6 +19,7 @@ class Settings(BaseSettings):
         sandbox: ``auto`` (Docker, else bubblewrap, said loudly), ``docker`` or ``bubblewrap``.
         threshold_tokens: C_dev, what a wallet must hold before it may order.
         fee_tokens: what an accepted order pays beyond what was metered.
+        judged_case_ms: sandbox time that a judged case is billed at, however long it takes.
         duplicate_threshold: how alike a submission may not be to another owner's version.
         duplicates: whether such a submission is refused, or only recorded in the order.
         models: the catalogue of language models; None for a service without any.
@@ -43,6 +44,7 @@ class Settings(BaseSettings):
     synthesis_session_s: int = Field(default=300, ge=1, le=3600)
     synthesis_case_runs: int = Field(default=12_000, ge=1)
     validation_session_s: int = Field(default=60, ge=1, le=3600)
+    judged_case_ms: int = Field(default=20, ge=0, le=60_000)
     duplicate_threshold: float = Field(default=0.8, ge=0.5, le=1)
     duplicates: Literal["refuse", "warn"] = "refuse"
     models: Path | None = None

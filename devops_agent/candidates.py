@@ -21,7 +21,7 @@ from devops_agent.evaluation import (
     dev_case,
     holdout_cases,
 )
-from devops_agent.metering import SEARCH_MIN_MS, Affordable, Use
+from devops_agent.metering import SEARCH_MIN_MS, Affordable, Use, judging_charge
 from devops_agent.model_calls import OrderModels
 from devops_agent.prompts import judged_runs, judging_use, sandbox_for
 from devops_agent.sessions import metered_session, session_limits
@@ -109,8 +109,7 @@ class CandidateSearch:
     def _judging(self, session: Session, order: Order) -> list[Use]:
         """Return what judging the finalist and the incumbent is expected to take at most."""
         cases = holdout_cases(self._gold.show(session, order.request.gold))
-        judging_ms = 2 * self._terms.validation_session_s * 1000
-        judging = Use(sandbox_ms=judging_ms, judged_cases=2 * cases)
+        judging = judging_charge(self._terms, holdout_cases=cases)
         bundle = _submitted(session, order.id)
         if bundle.manifest.prompt is None:
             return [judging]
@@ -123,6 +122,10 @@ class CandidateSearch:
         most_ms = self._terms.synthesis_session_s * 1000
         tokens = self._terms.model_tokens * sandbox_ms // most_ms
         return [Use(model=model, output_tokens=tokens) for model in order.quote["models"]]
+
+    def duration_s(self, bound: Use) -> int:
+        """Return the time that is paid for: the session ends with it."""
+        return bound.sandbox_ms // 1000
 
     def perform(self, key: WorkKey, bound: Use, meter: UseMeter) -> Performed:
         """Search within the bound; keep the finalist, if there is one, with the order."""

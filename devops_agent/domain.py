@@ -151,6 +151,7 @@ class OrderTerms:
         fee_utok: what an accepted order pays beyond what was metered.
         synthesis_session_s: how long a synthesizer may hold a sandbox, at most.
         validation_session_s: how long each of finalist and incumbent may, on the holdout.
+        judged_case_ms: what sandbox time a judged case is billed at, however long it takes.
         synthesis_case_runs: how many dev-case runs a search may spend: it bounds the search, so
             that the same order gives the same result on a faster or slower machine.
         duplicate_threshold: how alike another owner's version may not be, 0 to 1.
@@ -167,6 +168,7 @@ class OrderTerms:
     fee_utok: int = 5_000_000
     synthesis_session_s: int = 300
     validation_session_s: int = 60
+    judged_case_ms: int = 20
     synthesis_case_runs: int = 12_000
     duplicate_threshold: float = 0.8
     refuses_duplicates: bool = True

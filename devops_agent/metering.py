@@ -47,6 +47,9 @@ PROVIDER = "sandbox"
 SEARCH_MIN_MS = 5_000
 """A shorter sandbox session would end before a search could find anything."""
 
+JUDGED_ARTIFACTS = 2
+"""Finalist and incumbent; where there is no incumbent, the price is the same."""
+
 LEASE_MARGIN_S = 60
 """How much longer than the work a lease lasts, so that a late end still counts as use."""
 
@@ -64,6 +67,16 @@ class Use:
     def to_json(self) -> dict[str, int]:
         """Write for the record."""
         return asdict(self)
+
+
+def judging_charge(terms: OrderTerms, *, holdout_cases: int) -> Use:
+    """Return what judging finalist and incumbent is billed at: known before anything runs.
+
+    What it took in truth is no one's business: a candidate that sleeps for as long as a secret
+    says would tell it by the bill. The machines are the house's own, which bears the difference.
+    """
+    runs = JUDGED_ARTIFACTS * holdout_cases
+    return Use(sandbox_ms=runs * terms.judged_case_ms, judged_cases=runs)
 
 
 class Affordable(Protocol):
@@ -93,14 +106,14 @@ class Engagement:
     ttl_s: int
 
     @classmethod
-    def of_sandbox(cls, attempt_id: str, bound: Use) -> "Engagement":
+    def of_sandbox(cls, attempt_id: str, *, duration_s: int) -> "Engagement":
         """Occupy one sandbox of the house's own for a piece of work."""
         return cls(
             attempt_id=attempt_id,
             provider=PROVIDER,
             resource=SANDBOX_SECOND,
             quantity=1,
-            ttl_s=bound.sandbox_ms // MS_PER_S + LEASE_MARGIN_S,
+            ttl_s=duration_s + LEASE_MARGIN_S,
         )
 
 
@@ -129,15 +142,15 @@ class OrderMetering:
         self, session: Session, *, budget: str, holdout_cases: int, models: Sequence[str] = ()
     ) -> Quote:
         """Quote an order at the prices in force: from the shortest search to the longest."""
-        judged = 2 * holdout_cases * 1000
-        judging_ms = 2 * self._terms.validation_session_s * MS_PER_S
+        judging = judging_charge(self._terms, holdout_cases=holdout_cases)
+        judged = judging.judged_cases * MILLIUNITS_PER_UNIT
         return self._market.quote(
             session,
             lines=[
                 QuoteLine(
                     resource=SANDBOX_SECOND,
-                    quantity_min_milliunits=judging_ms + SEARCH_MIN_MS,
-                    quantity_max_milliunits=judging_ms
+                    quantity_min_milliunits=judging.sandbox_ms + SEARCH_MIN_MS,
+                    quantity_max_milliunits=judging.sandbox_ms
                     + self._terms.synthesis_session_s * MS_PER_S,
                 ),
                 QuoteLine(

@@ -5,7 +5,7 @@ outputs, the clocks and the verdict stay outside.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,11 +17,11 @@ from core.database import Database
 from devops_agent import store
 from devops_agent.domain import FileRole, Order, OrderTerms, WorkKey
 from devops_agent.evaluation import HOLDOUT, VARIANT, holdout_cases
-from devops_agent.metering import Affordable, Use
+from devops_agent.metering import JUDGED_ARTIFACTS, Affordable, Use, judging_charge
 from devops_agent.model_calls import OrderModels, WorkModels
 from devops_agent.prompts import judged_runs, judging_use, sandbox_for
-from devops_agent.sessions import metered_session, session_limits
-from devops_agent.work import Performed, UseMeter, largest_affordable
+from devops_agent.sessions import session_limits
+from devops_agent.work import Performed, UseMeter
 from gold import (
     CaseOutcome,
     GoldCase,
@@ -40,9 +40,6 @@ ALREADY_CURRENT = "already_current"
 
 JUDGE_SEED = 0
 """Of the sampled permutations: the same judging gives the same p-value again."""
-
-SESSION_MIN_MS = 5_000
-"""A shorter session would judge the sandbox's start, not the artifact."""
 
 
 class Validation:
@@ -71,15 +68,14 @@ class Validation:
         self._terms = terms
 
     def bound(self, session: Session, order: Order, affordable: Affordable) -> Use | None:
-        """Bound both sessions and all cases of the holdout, judged for each of the two."""
+        """Return the flat charge of judging, which is its bound and its price."""
         cases = holdout_cases(self._gold.show(session, order.request.gold))
-        asking = self._asking(session, order)
-        sandbox_ms = largest_affordable(
-            2 * self._terms.validation_session_s * 1000,
-            2 * SESSION_MIN_MS,
-            lambda ms: affordable(Use(sandbox_ms=ms, judged_cases=2 * cases), *asking),
-        )
-        return None if sandbox_ms is None else Use(sandbox_ms=sandbox_ms, judged_cases=2 * cases)
+        charge = judging_charge(self._terms, holdout_cases=cases)
+        return charge if affordable(charge, *self._asking(session, order)) else None
+
+    def duration_s(self, bound: Use) -> int:  # noqa: ARG002 - what is billed is not what is taken
+        """Return how long both sessions last at most."""
+        return JUDGED_ARTIFACTS * self._terms.validation_session_s
 
     def _asking(self, session: Session, order: Order) -> list[Use]:
         """Return the most that prompts among the two can use of their models."""
@@ -103,6 +99,7 @@ class Validation:
             incumbent = self._incumbent(session, order)
         if incumbent is not None and incumbent.digest == finalist.digest:
             return _no_change(finalist)
+        meter.add_charge(bound)
         with self._database.transaction() as session:
             try_number = self._gold.record_try(session, digest=dataset.digest, order_id=order.id)
         leak_check = check_leaks(dataset, finalist, incumbent=incumbent)
@@ -114,15 +111,13 @@ class Validation:
             key,
             kept=[],
             # The sessions' own deadlines come first: a case that is not asked is missing.
-            duration_s=bound.sandbox_ms / 1000 + self._terms.model_call_s,
+            duration_s=self.duration_s(bound) + self._terms.model_call_s,
             is_private=True,
         )
         run = partial(
             self._run,
             cases=[*cases] * repeats,
-            session_ms=bound.sandbox_ms // 2,
             models=models,
-            meter=meter,
         )
         new = run(label=f"{key.attempt_id}:finalist", bundle=finalist)
         old = (
@@ -173,16 +168,14 @@ class Validation:
         label: str,
         bundle: Bundle,
         cases: Sequence[GoldCase],
-        session_ms: int,
         models: WorkModels,
-        meter: UseMeter,
     ) -> Mapping[str, Sequence[CaseOutcome]]:
         """Run the cases in order; one that stands there several times has as many outcomes."""
         outcomes: dict[str, list[CaseOutcome]] = {}
-        limits = session_limits(bundle, session_ms)
+        limits = session_limits(bundle, self._terms.validation_session_s * 1000)
         sandbox = self._sandbox_for(bundle, models)
         with (
-            metered_session(sandbox, limits, label=label, meter=meter) as session,
+            closing(sandbox.open(limits=limits, label=label)) as session,
             # The cases that it does not come to are missing, and a missing case is a failure.
             suppress(SessionExpiredError),
         ):
@@ -193,7 +186,6 @@ class Validation:
                     case_id=case.id, status=run.status, output_text=run.output_text
                 )
                 outcomes.setdefault(case.id, []).append(outcome)
-        meter.add_judged(len({case.id for case in cases}))
         return outcomes
 
     def _performed(

@@ -45,9 +45,10 @@ class UseMeter:
         """Count a sandbox session that has ended."""
         self._sandbox_ms += wall_ms
 
-    def add_judged(self, cases: int) -> None:
-        """Count cases that were judged."""
-        self._judged_cases += cases
+    def add_charge(self, charge: Use) -> None:
+        """Count a flat charge for sandbox and cases, whatever will be used of it."""
+        self._sandbox_ms += charge.sandbox_ms
+        self._judged_cases += charge.judged_cases
 
     @property
     def use(self) -> Use:
@@ -65,6 +66,10 @@ class Work(Protocol):
 
     def bound(self, session: Session, order: Order, affordable: Affordable) -> Use | None:
         """Return the most that the work will use, within what the escrow affords; or None."""
+        ...
+
+    def duration_s(self, bound: Use) -> int:
+        """Return how long the work occupies a sandbox at most."""
         ...
 
     def perform(self, key: WorkKey, bound: Use, meter: UseMeter) -> "Performed":
@@ -143,7 +148,9 @@ class MeteredWork:
             return {"refused": ESCROW_EXHAUSTED}
         try:
             with session.begin_nested():
-                engagement = Engagement.of_sandbox(key.attempt_id, bound)
+                engagement = Engagement.of_sandbox(
+                    key.attempt_id, duration_s=work.duration_s(bound)
+                )
                 self._metering.admit(session, order, engagement, bound)
         except PaymentRequiredError as error:
             return {"refused": error.reason}

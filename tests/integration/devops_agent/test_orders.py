@@ -44,17 +44,12 @@ BROKEN = variant("import re\n", "import re\nimport nothing\n")
 
 
 @pytest.fixture
-def slow_sandbox() -> StagedSandbox:
-    """Judging the holdout takes nearly the whole session that is allowed for it."""
-    return StagedSandbox(case_wall_ms=900)
-
-
-@pytest.fixture
-def slow_house(
-    tmp_path: Path, database_url: str, slow_sandbox: StagedSandbox
+def dear_house(
+    tmp_path: Path, database_url: str, sandbox: StagedSandbox
 ) -> Iterator[RunningService]:
-    chosen = settings(tmp_path / "service", database_url, validation_session_s=20)
-    with running(chosen, clock=FakeClock(), sandbox=slow_sandbox) as service:
+    """Judging costs more than all that the least quote has beside it."""
+    chosen = settings(tmp_path / "service", database_url, judged_case_ms=1000)
+    with running(chosen, clock=FakeClock(), sandbox=sandbox) as service:
         service.fund()
         yield service
 
@@ -338,16 +333,16 @@ def test_a_head_that_keeps_moving_ends_the_order(
 
 
 def test_an_escrow_that_runs_out_is_the_buyers_affair(
-    slow_house: RunningService, slow_sandbox: StagedSandbox
+    dear_house: RunningService, sandbox: StagedSandbox
 ) -> None:
     """The least that is quoted covers one judging; the second one is not affordable."""
-    gold = slow_house.freeze()
-    books = OrderBooks(slow_house)
-    first = slow_house.order(FAULTY, gold=gold, candidate=FAULTY)
+    gold = dear_house.freeze()
+    books = OrderBooks(dear_house)
+    first = dear_house.order(FAULTY, gold=gold, candidate=FAULTY)
     books.close(first)
-    attest_twin(slow_house, gold, first["id"])
-    slow_sandbox.on_open = Mover(slow_house, [TWIN.digest])
-    order = slow_house.order(
+    attest_twin(dear_house, gold, first["id"])
+    sandbox.on_open = Mover(dear_house, [TWIN.digest])
+    order = dear_house.order(
         FAULTY, gold=gold, candidate=GOOD, max_price_utok=first["quote"]["minimum_utok"]
     )
     assert (order["outcome"], order["reason"]) == ("rejected", "escrow_exhausted")
@@ -355,11 +350,30 @@ def test_an_escrow_that_runs_out_is_the_buyers_affair(
     books.close(order)
 
 
+@pytest.mark.parametrize("outcome", ["accepted", "rejected"])
+def test_the_bill_does_not_tell_how_long_the_holdout_took(tmp_path: Path, outcome: str) -> None:
+    """A candidate that sleeps for as long as a case says would leak it."""
+    candidate = GOOD if outcome == "accepted" else CREDULOUS
+    bills = []
+    for case_wall_ms in (1, 777):
+        sandbox = StagedSandbox(case_wall_ms=case_wall_ms)
+        folder = tmp_path / str(case_wall_ms)
+        with running(settings(folder), clock=FakeClock(), sandbox=sandbox) as house:
+            house.fund()
+            order = house.order(FAULTY, gold=house.freeze(), candidate=candidate)
+            usage = house.operator.usage(reference=order["id"])["items"]
+        assert order["outcome"] == outcome
+        figures = ("resource", "quantity", "charge_utok", "cost_nusd")
+        lines = [{name: line.get(name) for name in figures} for line in usage]
+        bills.append((order["metered_utok"], order["quote"]["minimum_utok"], lines))
+    assert bills[0] == bills[1]
+
+
 def test_a_child_budget_that_is_used_up_fails_the_order_and_refunds_it(
     house: RunningService, gold: str
 ) -> None:
     """The namespace's own limit does not cover the bound of the judging."""
-    house.operator.set_budget("small", parent=TEAM, daily_limit_nusd=1_000_000)
+    house.operator.set_budget("small", parent=TEAM, daily_limit_nusd=10_000)
     house.operator.allocate(TEAM, to="wallet:small.bot", amount_utok=GRANT_UTOK, reason="test")
     bundle = renamed("small/support-small")
     agent = house.client("agent", "small", AGENT)

@@ -2,6 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devops_agent.domain import OrderMoney, WorkKey
+from devops_agent.metering import Use
 from devops_agent.work import UseMeter, largest_affordable
 
 LIMITS = st.integers(0, 10_000)
@@ -29,8 +30,8 @@ def test_a_meter_adds_up() -> None:
     meter = UseMeter()
     meter.add_sandbox(20)
     meter.add_sandbox(22)
-    meter.add_judged(5)
-    assert meter.use.to_json() == {"sandbox_ms": 42, "judged_cases": 5}
+    meter.add_charge(Use(sandbox_ms=8, judged_cases=5))
+    assert meter.use.to_json() == {"sandbox_ms": 50, "judged_cases": 5}
 
 
 def test_an_attempt_has_one_name_after_every_restart() -> None:

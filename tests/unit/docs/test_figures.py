@@ -59,11 +59,11 @@ class TestMoney:
     def test_order_in_figures(self) -> None:
         terms = _terms(Settings.model_construct())
         fee = Decimal(terms.fee_utok) / 10**6
-        judging_ms = 2 * terms.validation_session_s * 1000
+        judging_ms = 6 * terms.judged_case_ms
         search_ms = terms.synthesis_session_s * 1000
         maximum = fee + self.tokens(sandbox_ms=judging_ms + search_ms, cases=6)
         search = self.tokens(sandbox_ms=2623, cases=0)
-        judging = self.tokens(sandbox_ms=433, cases=6)
+        judging = self.tokens(sandbox_ms=judging_ms, cases=6)
         told = dict(
             re.findall(
                 r"^\| ([a-z ]+) \| ([\d.]+)",
