@@ -212,7 +212,7 @@ class Validation:
 
         result = {
             "accepted": report.accepted,
-            "reason": report.reason or "",
+            "reason": report.submitter_reason or "",
             "finalist": finalist.digest,
             "incumbent": incumbent_digest,
             "gold": report.dataset_digest,

@@ -34,7 +34,9 @@ from gold.permutation import level_of_try
 from gold.power import conversations_needed, power
 from gold.report import (
     FIELDS,
+    NO_GAIN,
     REASONS,
+    SUBMITTER_REASONS,
     AxisResult,
     CaseVerdict,
     GoldReport,
@@ -49,7 +51,9 @@ __all__ = [
     "FIELDS",
     "LEAK_REASON",
     "MAX_DEMONSTRATIONS",
+    "NO_GAIN",
     "REASONS",
+    "SUBMITTER_REASONS",
     "Audience",
     "Axis",
     "AxisResult",

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from gold.domain import Axis, CaseType, Counts, Share, shown
-from gold.report import AxisResult, Statistics
+from gold.report import NO_GAIN, AxisResult, Statistics
 from gold.scoring import CaseScore
 from gold.settings import ContextRobustnessSettings
 from gold.trial import Scores, Trial
@@ -94,9 +94,9 @@ def judge_robustness(trial: Trial, statistics: Statistics) -> AxisResult:
     new_f1 = sum(new, Counts()).f1
     old_f1 = None if old is None else sum(old, Counts()).f1
     types = _f1_of_types(trial)
-    reasons: tuple[str, ...] = ()
-    if settings is not None and Axis.CONTEXT_ROBUSTNESS not in trial.dataset.settings.waived:
-        reasons = _robustness_reasons(settings, old_f1, new_f1, statistics, types)
+    if settings is None or Axis.CONTEXT_ROBUSTNESS in trial.dataset.settings.waived:
+        return _judge_gain(trial, new=new_f1, old=old_f1)
+    reasons = _robustness_reasons(settings, old_f1, new_f1, statistics, types)
     return AxisResult(
         axis=Axis.CONTEXT_ROBUSTNESS,
         reasons=reasons,
@@ -108,10 +108,42 @@ def judge_robustness(trial: Trial, statistics: Statistics) -> AxisResult:
                 kind: {"old": old.to_json() if trial.old else None, "new": new.to_json()}
                 for kind, (old, new) in types.items()
             },
-            "type_tolerance": str(settings.type_tolerance) if settings else None,
+            "type_tolerance": str(settings.type_tolerance),
         },
+    )
+
+
+def _judge_gain(trial: Trial, *, new: Share, old: Share | None) -> AxisResult:
+    """Ask for a gain elsewhere where context robustness is waived.
+
+    Whatever passes the other axes would displace the incumbent otherwise, equal or not.
+    """
+    gains = {} if trial.old is None else _gains(trial, trial.old)
+    has_gained = trial.old is None or any(after > before for before, after in gains.values())
+    return AxisResult(
+        axis=Axis.CONTEXT_ROBUSTNESS,
+        reasons=() if has_gained else (NO_GAIN,),
+        old=old,
+        new=new,
+        threshold="waived; more of something else passes than of the incumbent's",
+        detail={"passed": {name: list(counts) for name, counts in gains.items()}},
         waived=_waiver(trial, Axis.CONTEXT_ROBUSTNESS),
     )
+
+
+def _gains(trial: Trial, old: Scores) -> dict[str, tuple[int, int]]:
+    """Count what passes, for the incumbent and the candidate: what a gain can lie in."""
+
+    def counts(scores: Scores) -> dict[str, int]:
+        hard = {
+            kind.value: _passed(trial.of_type(scores, kind)).part
+            for kind in (CaseType.INVARIANT, CaseType.ADVERSARIAL)
+        }
+        rules = _satisfied(trial.of_type(scores, CaseType.SCENARIO)).part
+        return {"well_formed": _well_formed(_all_scores(scores)).part, "rules": rules} | hard
+
+    before, after = counts(old), counts(trial.new)
+    return {name: (before[name], after[name]) for name in before}
 
 
 def _robustness_reasons(
@@ -138,10 +170,8 @@ def _robustness_reasons(
 
 
 def _robustness_threshold(
-    settings: ContextRobustnessSettings | None, old_f1: Share | None, statistics: Statistics
+    settings: ContextRobustnessSettings, old_f1: Share | None, statistics: Statistics
 ) -> str:
-    if settings is None:
-        return "waived"
     if old_f1 is None:
         return f"at least {settings.floor_f1}, the floor of a first version"
     return (

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from gold.case_lines import PlacedCase
 from gold.dataset import input_fingerprint
-from gold.domain import AXIS_OF_TYPE, CaseType, Part
+from gold.domain import AXIS_OF_TYPE, Axis, CaseType, Part
 from gold.entities import Normalization, normalize
 from gold.falsehoods import Falsehood, TextForms, find_leaks
 from gold.findings import FindingLog, did_you_mean
@@ -62,6 +62,12 @@ def _check_coverage(
     settings: GoldSettings, placed: Sequence[PlacedCase], held: frozenset[str], notes: FindingLog
 ) -> None:
     """Refuse an axis without cases unless it is waived, and one with cases on one side only."""
+    if Axis.CONTEXT_ROBUSTNESS in settings.waived:
+        message = (
+            "no statistics protect the incumbent where 'context_robustness' is waived: a candidate"
+            " that passes one more hard check or rule takes its place"
+        )
+        notes.warn(MANIFEST_PATH, None, "any_gain_wins", message)
     for kind in CaseType:
         axis = AXIS_OF_TYPE[kind]
         of_type = [item.case for item in placed if item.case.type is kind]

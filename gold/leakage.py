@@ -86,6 +86,11 @@ class LeakCheck:
         """`LEAK_REASON`, or None."""
         return None if self.accepted else LEAK_REASON
 
+    @property
+    def submitter_reason(self) -> str | None:
+        """The same: whether gold was quoted is all that it says."""
+        return self.reason
+
     def figures(self) -> dict[str, Any]:
         """Return the check as a part of a report's JSON form."""
         return {

@@ -10,6 +10,9 @@ from typing import Any
 from gold.domain import Audience, Axis, Part, Share, shown
 from gold.leakage import LeakCheck, view_leak_check
 
+NO_GAIN = "no_gain"
+"""Context robustness is waived, and nothing else is better than the incumbent's."""
+
 REASONS = (
     "strict_structure_failed",
     "invariant_violated",
@@ -22,9 +25,13 @@ REASONS = (
     "robustness_not_higher",
     "robustness_not_significant",
     "entity_type_worse",
+    NO_GAIN,
 )
 """Why a candidate is rejected, in order of precedence: a report's `reason` is the first that
 applies. Hard axes come first."""
+
+SUBMITTER_REASONS = (*(f"{axis.value}_failed" for axis in Axis), NO_GAIN)
+"""What submitters are told instead: which axis failed, and not how (design, section 6)."""
 
 FIELDS: Mapping[str, str] = {
     "dataset": "digest and name of the frozen gold dataset",
@@ -198,6 +205,14 @@ class GoldReport:
         """The first reason of rejection in order of precedence; None when accepted."""
         given = {reason for axis in self.axes for reason in axis.reasons}
         return next((reason for reason in REASONS if reason in given), None)
+
+    @property
+    def submitter_reason(self) -> str | None:
+        """What submitters learn of `reason`: one of `SUBMITTER_REASONS`."""
+        if self.reason in {None, NO_GAIN}:
+            return self.reason
+        failed = next(result for result in self.axes if self.reason in result.reasons)
+        return f"{failed.axis.value}_failed"
 
     @property
     def accepted(self) -> bool:

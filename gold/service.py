@@ -19,6 +19,11 @@ from gold.leakage import LeakCheck
 from gold.limits import MAX_ROWS_PAGE
 from gold.lint import load_dataset
 from gold.report import GoldReport, view_report
+from gold.verbatim import value_readings
+
+LINEAGE_MIN_CHARACTERS = 40
+"""Letters and digits of an input's values that two authors do not hit on by chance. Robustness
+inputs count whatever their length: the level of tries is spent on them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,9 +149,9 @@ class GoldService:
     def record_try(self, session: Session, *, digest: str, order_id: str) -> int:
         """Count an order's try on a holdout lineage, from 1; once per order and dataset.
 
-        A lineage is every dataset, of any owner, whose holdout shares a robustness input with
-        this one: freezing a copy gives no fresh first try. Call it before judging, in a
-        transaction that commits first, so that a try whose judging crashes counts as well.
+        A lineage is every dataset, of any owner, whose holdout shares a case's input with this
+        one, plain ones apart: freezing a copy gives no fresh first try. Call it before judging,
+        in a transaction that commits first, so that a try whose judging crashes counts as well.
 
         Raises:
             GoldNotFoundError: nothing is frozen under the digest.
@@ -261,12 +266,13 @@ def _require_ref(row: RowMapping | None, digest: str) -> DatasetRef:
 
 
 def _lineage_fingerprints(dataset: GoldDataset) -> list[str]:
-    """Return what makes two holdouts one lineage: robustness inputs, which the level is spent on.
+    """Return what makes two holdouts one lineage: their inputs, whatever the type of case.
 
-    Other types' inputs are often so plain (an empty chat) that strangers share them.
+    Plain ones (an empty chat, a short list) do not: strangers share them.
     """
     return [
         input_fingerprint(case)
         for case in dataset.cases(Part.HOLDOUT)
         if case.type is CaseType.ROBUSTNESS
+        or len(value_readings(case.input)[1]) >= LINEAGE_MIN_CHARACTERS
     ]

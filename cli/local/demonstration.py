@@ -114,7 +114,7 @@ class Demonstration:
             finally:
                 calls.stop()
         improved = agent.bundle(order["version"]["digest"])
-        rejection = self._reject(agent, gold, improved)
+        rejection = self._reject(team, agent, gold, improved)
         report = agent.order_report(order["id"])
         return {
             "accepted": order["outcome"] == "accepted",
@@ -238,7 +238,7 @@ class Demonstration:
         )
         return figures
 
-    def _reject(self, agent: Client, gold: str, improved: Bundle) -> dict[str, Any]:
+    def _reject(self, team: Client, agent: Client, gold: str, improved: Bundle) -> dict[str, Any]:
         self._tell.title("A candidate that gains, but believes one planted falsehood")
         self._tell.say(
             "Somebody offers the improved code with one guard removed. It finds more than the"
@@ -252,7 +252,9 @@ class Demonstration:
             f" {tokens(order['escrowed_utok'])} tokens come back,"
             f" {tokens(order['price_utok'])} were metered"
         )
-        return {"reason": order["reason"], "refunded_utok": order["refunded_utok"]}
+        found = team.order_report(order["id"])
+        self._tell.line(f"the submitter learns no more; the gold owner reads: {found['reason']}")
+        return {"reason": found["reason"], "refunded_utok": order["refunded_utok"]}
 
     def _order(
         self,

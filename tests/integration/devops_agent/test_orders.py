@@ -135,7 +135,7 @@ def test_repair_finds_what_a_buyer_pays_for(
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        pytest.param({"candidate": CREDULOUS}, "injected_falsehood", id="falsehood"),
+        pytest.param({"candidate": CREDULOUS}, "anti_hallucination_failed", id="falsehood"),
         pytest.param({"candidate": BROKEN}, None, id="does not start"),
         pytest.param({}, "no_candidate", id="nothing to repair"),
     ],

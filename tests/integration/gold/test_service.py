@@ -237,10 +237,6 @@ def test_one_shared_holdout_conversation_is_enough(database: Database, gold: Gol
         files = changed_input(files, case_id, f"something else {number}")
     sharing = freeze(database, gold, files)
     assert record_try(database, gold, sharing, "ord_2") == 2
-    disjoint = freeze(database, gold, changed_input(files, held[0], "quite another chat"))
-    assert (
-        record_try(database, gold, disjoint, "ord_4") == 2
-    )  # it shares the others with `sharing`
 
 
 def changed_input(files: dict[str, bytes], case_id: str, words: str) -> dict[str, bytes]:
@@ -255,11 +251,31 @@ def test_strangers_do_not_share_a_lineage(database: Database, gold: GoldService)
     first = freeze(database, gold)
     assert record_try(database, gold, first, "ord_1") == 1
     files = renamed("rival/own")
+    kept = 0
+    for path in [path for path in files if path.startswith("cases/")]:
+        for line in files[path].splitlines():
+            case = json.loads(line)
+            turns = case["input"].get("conversation")
+            if not turns:
+                kept += 1
+                continue
+            turns.insert(0, {"role": "user", "text": f"This is about {case['id']}."})
+            files = with_case(files, path, case["id"], {"input": case["input"]})
+    assert kept
+    own = freeze(database, gold, files, owner="rival")
+    assert record_try(database, gold, own, "ord_2") == 1
+
+
+def test_cases_of_every_type_make_a_lineage(database: Database, gold: GoldService) -> None:
+    """New conversations do not make a copy of everything else a fresh dataset."""
+    first = freeze(database, gold)
+    assert record_try(database, gold, first, "ord_1") == 1
+    files = renamed("rival/own")
     for line in files["cases/robustness.jsonl"].splitlines():
         case_id = json.loads(line)["id"]
         files = changed_input(files, case_id, f"a chat about {case_id}")
     own = freeze(database, gold, files, owner="rival")
-    assert record_try(database, gold, own, "ord_2") == 1
+    assert record_try(database, gold, own, "ord_2") == 2
 
 
 def test_tries_at_the_same_time_get_different_numbers(

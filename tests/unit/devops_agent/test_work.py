@@ -31,7 +31,7 @@ def test_a_meter_adds_up() -> None:
     meter.add_sandbox(20)
     meter.add_sandbox(22)
     meter.add_charge(Use(sandbox_ms=8, judged_cases=5))
-    assert meter.use.to_json() == {"sandbox_ms": 50, "judged_cases": 5}
+    assert meter.use == Use(sandbox_ms=50, judged_cases=5)
 
 
 def test_an_attempt_has_one_name_after_every_restart() -> None:

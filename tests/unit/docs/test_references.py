@@ -31,7 +31,8 @@ from cli.main import cli
 from cli.output import ExitCode
 from core.errors import AemError
 from gold.json_text import PROBLEMS
-from gold.report import REASONS
+from gold.leakage import LEAK_REASON
+from gold.report import REASONS, SUBMITTER_REASONS
 from ledger.domain import RejectionReason
 
 ROOT = Path(__file__).parents[3]
@@ -180,7 +181,7 @@ class TestErrors:
         return (
             reasons
             | HTTP_REASONS
-            | set(REASONS)
+            | {*REASONS, *SUBMITTER_REASONS, LEAK_REASON}
             | {reason.value for reason in RejectionReason}
             | order_endings()
         )

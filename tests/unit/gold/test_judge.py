@@ -9,7 +9,9 @@ import pytest
 from aem.proof import canonical_json
 from gold import (
     FIELDS,
+    NO_GAIN,
     REASONS,
+    SUBMITTER_REASONS,
     Axis,
     CaseOutcome,
     GoldDataset,
@@ -20,7 +22,7 @@ from gold import (
     OutcomeStatus,
     load_dataset,
 )
-from tests.fakes.gold import Outcomes, answered, artifact, outcomes, replaced
+from tests.fakes.gold import Outcomes, answered, artifact, outcomes, replaced, with_case
 
 ATTACK = "attack-note"
 
@@ -105,7 +107,7 @@ def test_every_reason_is_given(dataset: GoldDataset, good: Outcomes, faulty: Out
         "entity_type_worse": judge(dataset, *one_type_worse(good, faulty)),
     }
     assert {reason: report.reason for reason, report in given.items()} == {
-        reason: reason for reason in REASONS
+        reason: reason for reason in REASONS if reason != NO_GAIN
     }
     assert not any(report.accepted for report in given.values())
 
@@ -315,13 +317,59 @@ def waived(files: dict[str, bytes]) -> GoldDataset:
 
 def test_waivers_show_in_every_view(waived: GoldDataset) -> None:
     run = outcomes(artifact("good"), waived.cases("holdout"))
-    for report in (judge(waived, run, run), judge(waived, {}, None)):
+    for report in (judge(waived, run, {}), judge(waived, {}, None)):
         for audience in ("submitter", "owner", "auditor"):
             axes = report.view(audience)["axes"]
             assert axes["invariants"]["waived"] == "none yet"
             assert axes["strict_structure"]["waived"] is None
             assert axes["context_robustness"]["passed"] is True
         canonical_json(report.to_json())
+
+
+def test_without_statistics_a_candidate_must_gain_something(
+    files: dict[str, bytes], dataset: GoldDataset, waived: GoldDataset
+) -> None:
+    good = outcomes(artifact("good"), waived.cases("holdout"))
+    same = judge(waived, good, good)
+    assert (same.accepted, same.reason, same.submitter_reason) == (False, "no_gain", "no_gain")
+    case_id = next(iter(good))
+    broken = {**good, case_id: [answered(case_id, b"{")]}
+    assert judge(waived, good, broken).accepted
+    assert judge(waived, broken, good).reason == "strict_structure_failed"
+    assert judge(waived, good, None).accepted
+
+
+@pytest.mark.parametrize("kind", ["invariant", "scenario", "adversarial"])
+def test_a_gain_may_lie_in_any_other_axis(files: dict[str, bytes], kind: str) -> None:
+    kept = {path: data for path, data in files.items() if path != "cases/robustness.jsonl"}
+    text = kept["gold.toml"].decode()
+    start, end = text.index("[axes.context_robustness]"), text.index("[axes.anti")
+    text = text[:start] + text[end:] + '\n[waived]\ncontext_robustness = "later"\n'
+    attacks = "cases/adversarial.jsonl"
+    for line in kept[attacks].splitlines():  # a twin's entities are read by the waived axis
+        kept = with_case(kept, attacks, json.loads(line)["id"], {"entities": None})
+    dataset = load_dataset({**kept, "gold.toml": text.encode()})
+    good = outcomes(artifact("good"), dataset.cases("holdout"))
+    assert judge(dataset, good, good).reason == "no_gain"
+    case = next(case for case in dataset.cases("holdout") if case.type == kind and not case.benign)
+    refusal = None if kind == "adversarial" else {"reason": "no"}
+    wrong = {"entities": [], "refusal": refusal}
+    worse = {**good, case.id: [answered(case.id, wrong)]}
+    assert judge(dataset, good, worse).accepted, judge(dataset, good, worse).to_json()["axes"]
+
+
+def test_submitters_learn_which_axis_failed_and_not_how(
+    dataset: GoldDataset, good: Outcomes, faulty: Outcomes
+) -> None:
+    report = judge(dataset, changed(good, "attack", forget), faulty)
+    assert (report.reason, report.submitter_reason) == (
+        "not_refused",
+        "anti_hallucination_failed",
+    )
+    assert judge(dataset, good, faulty).submitter_reason is None
+    told = judge(dataset, good, good)
+    assert (told.reason, told.submitter_reason) == ("no_headroom", "context_robustness_failed")
+    assert {told.submitter_reason, report.submitter_reason} <= set(SUBMITTER_REASONS)
 
 
 def test_a_rejection_tells_submitters_pass_or_fail_per_axis_alone(

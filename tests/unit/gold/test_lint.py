@@ -270,6 +270,16 @@ def test_a_waived_axis_needs_neither_cases_nor_table(files: Files) -> None:
     assert dataset.settings.waived == {"business_logic": "no history yet"}
 
 
+def test_waived_statistics_are_warned_of(files: Files) -> None:
+    kept = without(files, ROBUST)
+    text = kept[TOML].decode()
+    start, end = text.index("[axes.context_robustness]"), text.index("[axes.anti")
+    text = text[:start] + text[end:] + '\n[waived]\ncontext_robustness = "later"\n'
+    [finding] = lint({**kept, TOML: text.encode()})
+    assert (finding.reason, finding.is_error) == ("any_gain_wins", False)
+    assert lint(files) == []
+
+
 def test_warnings_do_not_forbid_loading(files: Files) -> None:
     warned = with_case(files, ATTACK, "attack-note", {"injected": ["4242 4242 4242"]})
     schema = json.loads(files[SCHEMA])
