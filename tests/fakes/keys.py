@@ -11,14 +11,23 @@ from aem.proof import KeyPurpose, Signature, TrustedKey, TrustRoot
 class FakeKeys:
     """A service's keys."""
 
-    def __init__(self, seed: str = "service", *, version: int = 1) -> None:
+    def __init__(
+        self,
+        seed: str = "service",
+        *,
+        version: int = 1,
+        root_seed: str | None = None,
+        retired: tuple[TrustedKey, ...] = (),
+    ) -> None:
+        seeds = dict.fromkeys(KeyPurpose, seed) | {KeyPurpose.ROOT: root_seed or seed}
         self._private = {
             purpose: Ed25519PrivateKey.from_private_bytes(
-                hashlib.sha256(f"{seed}/{purpose.value}".encode()).digest()
+                hashlib.sha256(f"{seeds[purpose]}/{purpose.value}".encode()).digest()
             )
             for purpose in KeyPurpose
         }
         self._version = version
+        self._retired = retired
 
     def signer(self, purpose: KeyPurpose) -> Callable[[bytes], Signature]:
         """Return a function that signs with the purpose's key."""
@@ -32,7 +41,6 @@ class FakeKeys:
 
     @property
     def trust_root(self) -> TrustRoot:
-        """All public halves."""
-        return TrustRoot(
-            keys=tuple(self.trusted(purpose) for purpose in KeyPurpose), version=self._version
-        )
+        """All public halves, and those of keys that are in use no more."""
+        keys = tuple(self.trusted(purpose) for purpose in KeyPurpose)
+        return TrustRoot(keys=(*keys, *self._retired), version=self._version)

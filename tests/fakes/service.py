@@ -93,6 +93,7 @@ class FakeService:
         *,
         generation: int | None = None,
         purpose: KeyPurpose = KeyPurpose.POINTER,
+        keys: FakeKeys | None = None,
         **fields: Any,
     ) -> None:
         """Point the channel to a version and tell whoever follows it."""
@@ -111,7 +112,7 @@ class FakeService:
             self.pointer = sign_envelope(
                 payload_type=POINTER_PAYLOAD_TYPE,
                 payload=ChannelPointer(**{**pointer, **fields}).to_payload(),
-                sign=self.keys.signer(purpose),
+                sign=(keys or self.keys).signer(purpose),
             ).to_json()
         self.tell(digest)
 

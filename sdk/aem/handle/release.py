@@ -91,12 +91,13 @@ def verify_offer(offer: Offer, trust: TrustRoot, *, artifact: str, channel: str)
     """Check the signatures of an offer and what they were given for; expiry is not judged.
 
     Raises:
-        ProofError: the pointer is none, or not signed by a trusted pointer key.
+        ProofError: the pointer is none, or not signed by a trusted pointer key in force then.
         WrongPointerError: it is of another artifact or channel.
         NotAttestedError: no trusted gold report accepts its version.
     """
     payload = verify_envelope(offer.pointer, trust.keys, KeyPurpose.POINTER)
     pointer = ChannelPointer.from_payload(payload)
+    verify_envelope(offer.pointer, trust.keys, KeyPurpose.POINTER, at=pointer.issued_at)
     if (pointer.artifact, pointer.channel) != (artifact, channel):
         raise WrongPointerError(
             f"the pointer is of {pointer.artifact} {pointer.channel}, not of {artifact} {channel}"

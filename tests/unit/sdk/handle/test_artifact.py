@@ -556,6 +556,29 @@ def test_keys_that_the_pinned_root_signed_are_taken_over(
         assert word(artifact.call({})) == "two"
 
 
+def test_after_a_rotation_old_attestations_count_and_new_pointers_by_the_old_key_do_not(
+    service: FakeService, handle: Callable[..., Artifact]
+) -> None:
+    old, ended = service.keys, datetime.now(UTC) - timedelta(hours=1)
+    attested_before = service.publish(echo_bundle("one"))
+    service.move(attested_before)
+    with handle() as artifact:
+        service.wait_for_acknowledgement(1)
+        retired = tuple(
+            replace(old.trusted(purpose), valid_until=ended)
+            for purpose in (KeyPurpose.POINTER, KeyPurpose.ATTESTATION)
+        )
+        service.keys = FakeKeys("rotated", version=2, root_seed="service", retired=retired)
+        service.move(service.publish(echo_bundle("two")))
+        assert service.wait_for_acknowledgement(2)["accepted"]
+        service.move(attested_before)
+        assert service.wait_for_acknowledgement(3)["accepted"]
+        service.move(service.publish(echo_bundle("stolen")), keys=old)
+        refused = service.wait_for_acknowledgement(4)
+        assert (refused["accepted"], artifact.status.refusal) == (False, "untrusted")
+        assert word(artifact.call({})) == "one"
+
+
 def test_another_given_root_than_the_pinned_one_is_refused(
     service: FakeService, handle: Callable[..., Artifact]
 ) -> None:

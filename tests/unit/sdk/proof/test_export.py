@@ -2,6 +2,7 @@ import gzip
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -153,6 +154,22 @@ def test_a_checkpoint_dated_before_an_earlier_one_is_named() -> None:
     bad = first_bad(changed(MIDDLE_CHECKPOINT, checkpoint_line(2, late.to_json())))
     assert (bad.record, bad.id) == ("checkpoint", "4")
     assert "before an earlier one" in bad.why
+
+
+@pytest.mark.parametrize(("signed_s", "counts"), [(-1, True), (0, False), (3600, False)])
+def test_a_retired_key_counts_for_its_time_alone(signed_s: int, *, counts: bool) -> None:
+    retired = replace(KEYS.trusted(KeyPurpose.CHECKPOINT), valid_until=NOON)
+    rotated = FakeKeys("rotated", version=2, retired=(retired,))
+    old = signed_checkpoint(tree_of(2), KEYS, at=NOON + timedelta(seconds=signed_s))
+    new = signed_checkpoint(tree_of(4), rotated, at=NOON + timedelta(hours=1))
+    lines = [header(4, rotated).to_line(), *LINES[1:4], checkpoint_line(2, old.to_json())]
+    lines += [*LINES[5:7], checkpoint_line(4, new.to_json()), *LINES[8:]]
+    report = verified(lines, trust=rotated.trust_root)
+    assert report.verified is counts
+    if not counts:
+        bad = report.log.first_bad
+        assert bad is not None
+        assert (bad.id, "not in force" in bad.why) == ("2", True)
 
 
 def test_a_damaged_checkpoint_and_one_ahead_of_the_log_are_named() -> None:
