@@ -35,7 +35,10 @@ COLUMNS = (
 _NAMES = ", ".join(name for name, _ in COLUMNS)
 _ARRAYS = ", ".join(f"%b::{kind}[]" for _, kind in COLUMNS)
 _INSERT = f"INSERT INTO bare_transfers ({_NAMES}) SELECT * FROM unnest({_ARRAYS})"
-_LOCK = "SELECT code FROM bare_accounts WHERE code = ANY(%b::text[]) ORDER BY code FOR UPDATE"
+_LOCK = """
+SELECT code FROM bare_accounts JOIN unnest(%b::text[]) AS wanted(key) ON code = key
+ORDER BY code FOR UPDATE OF bare_accounts
+"""
 _ADD_UP = """
 UPDATE bare_accounts AS account SET
     debits_posted = account.debits_posted + moved.debits,

@@ -21,7 +21,6 @@ from sqlalchemy import (
     Table,
     TableValuedAlias,
     Text,
-    any_,
     bindparam,
     cast,
     func,
@@ -154,13 +153,16 @@ def _updating(table: Table, names: tuple[str, ...], parameter: str) -> Any:
 
 @cache
 def _locking(table: Table) -> str:
+    """Join with the keys: their number is unknown when the statement is planned."""
     (key,) = table.primary_key.columns
     keys = bindparam("keys", type_=ARRAY(Text))
-    same = table.alias()
-    present = select(func.count()).select_from(same).where(same.c[key.name] == any_(keys))
-    are_all_there = present.scalar_subquery() == func.cardinality(keys)
-    mine = select(table).where(key == any_(keys), are_all_there)
-    return _words(mine.order_by(key).with_for_update())
+    wanted = func.unnest(keys).table_valued("key", name="wanted").render_derived()
+    same = table.alias("same")
+    is_same = same.c[key.name] == wanted.c.key
+    present = select(func.count()).select_from(same.join(wanted, is_same)).scalar_subquery()
+    locked = select(table).join_from(wanted, table, key == wanted.c.key)
+    locked = locked.where(present == func.cardinality(keys)).order_by(key)
+    return _words(locked.with_for_update(of=table))
 
 
 def _rows(table: Table, names: tuple[str, ...], parameter: str) -> TableValuedAlias:
