@@ -189,6 +189,10 @@ class TestErrors:
     def test_every_reason_is_described(self) -> None:
         assert self.known() - first_cells(page("errors.md")) == set()
 
+    def test_rejections_stand_in_the_order_of_their_precedence(self) -> None:
+        table = section(page("errors.md"), "Why a transfer is refused")
+        assert re.findall(r"^\| `([a-z_]+)` \|", table, re.MULTILINE) == list(RejectionReason)
+
     def test_no_reason_is_described_that_is_not_given(self) -> None:
         assert first_cells(page("errors.md")) - self.known() == set()
 
