@@ -55,5 +55,14 @@ class CheckpointLoop:
             is_last = self._stopping.wait(self._interval_s)
             try:
                 self.sign_now()
+                self._index()
             except Exception:  # the thread must outlive a database or a signer that is away
                 _logger.exception("the service could not sign the ledger's head; trying again")
+
+    def _index(self) -> None:
+        """Prepare proofs, in short transactions; a long log is caught up with over many turns."""
+        with self._database.reading() as session:
+            is_due = self._checkpoints.is_index_due(session)
+        if is_due:
+            with self._database.transaction() as session:
+                self._checkpoints.index(session)

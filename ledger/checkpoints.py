@@ -18,7 +18,7 @@ from core.signing import Signer
 from ledger.cursors import number_of
 from ledger.domain import Page
 from ledger.errors import CheckpointNotFoundError
-from ledger.store import log, signed
+from ledger.store import log, nodes, signed
 
 PAGE_LIMIT_ROWS = 500
 """Most checkpoints in one answer."""
@@ -74,6 +74,17 @@ class Checkpoints:
             at=checkpoint.at,
         )
         signed.add(session, stored)
+
+    def is_index_due(self, session: Session) -> bool:
+        """Whether `index` has something to do."""
+        newest = signed.latest(session)
+        return newest is not None and nodes.is_extensible(session, newest.size)
+
+    def index(self, session: Session) -> None:
+        """Prepare proofs under the newest checkpoint, a part at a time."""
+        newest = signed.latest(session)
+        if newest is not None:
+            nodes.extend(session, newest.size)
 
     def latest(self, session: Session) -> Envelope:
         """Return the checkpoint of the greatest size.

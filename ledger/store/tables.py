@@ -225,6 +225,16 @@ log_head = Table(
     CheckConstraint("id = 1", name="single"),
 )
 
+log_nodes = Table(
+    "ledger_log_nodes",
+    metadata,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Roots of perfect subtrees, computed from the entries; see `ledger.store.nodes`."""
+
 checkpoints = Table(
     "ledger_checkpoints",
     metadata,

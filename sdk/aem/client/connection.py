@@ -148,9 +148,7 @@ class Connection:
             raise self._unreachable(error) from error
         return response
 
-    def download(
-        self, path: str, query: Mapping[str, Any], silence_s: float
-    ) -> Iterator[bytes]:
+    def download(self, path: str, query: Mapping[str, Any], silence_s: float) -> Iterator[bytes]:
         """Yield the bytes at a path as they come, however many. Asked once.
 
         Raises:
