@@ -153,6 +153,8 @@ def _verify_file(
             with _counter("records") as tell:
                 return verify_export(stream, outside=outside, trust=trust, progress=tell).to_json()
     data = read_file(str(file), "proof")
+    if format_of(data) not in (RECEIPT_FORMAT, CONSISTENCY_FORMAT):
+        raise MalformedError(f"{file} is no export, no receipt and no consistency proof")
     try:
         return _verify_proof(data, outside, trust)
     except ProofError as error:
@@ -173,11 +175,9 @@ def _verify_proof(
         record = receipt.verify(trust)
         proven = [Checkpoint.from_payload(receipt.checkpoint.payload)]
         found: dict[str, Any] = {"kind": "receipt", "number": receipt.number, "record": record}
-    elif format_of(data) == CONSISTENCY_FORMAT:
+    else:
         proven = list(ConsistencyProof.from_bytes(data).verify(trust))
         found = {"kind": "consistency proof"}
-    else:
-        raise MalformedError("it is no export, no receipt and no consistency proof")
     require_same(outside, proven)
     sizes = [checkpoint.size for checkpoint in proven]
     return {"verified": True, **found, "checkpoints": sizes}
@@ -209,9 +209,9 @@ def _read_kept(path: Path, trust: TrustRoot | None) -> list[Envelope]:
 
 def _consistency(client: Client, old: str, new: str | None) -> bytes:
     """Fetch a proof and check it, also against the checkpoints that were given as files."""
-    kept = [_read_kept(Path(name), None) for name in (old, new) if name and not name.isdecimal()]
     old_size = _size_of(old)
     new_size = _size_of(new) if new else _size(client.checkpoint())
+    kept = [_read_kept(Path(name), None) for name in (old, new) if name and not name.isdecimal()]
     data = client.consistency(old_size, new_size)
     require_same([envelopes[-1] for envelopes in kept], ConsistencyProof.from_bytes(data).verify())
     return data
