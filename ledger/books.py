@@ -11,7 +11,7 @@ from typing import Any
 
 from core.ids import derived_id
 from core.money import MAX_AMOUNT
-from ledger.accounts import class_of
+from ledger.accounts import AccountClass, class_of
 from ledger.domain import (
     Account,
     Batch,
@@ -209,7 +209,7 @@ class Books:
         hold = self.holds.get(hold_id)
         if hold is None:
             raise _RefusedError(RejectionReason.HOLD_NOT_FOUND)
-        self._check_privilege(hold.debit, hold.credit)
+        self._check_privilege(class_of(hold.debit), class_of(hold.credit))
         _refuse_if(hold.status is not HoldStatus.OPEN, RejectionReason.HOLD_ALREADY_SETTLED)
         return hold
 
@@ -218,21 +218,16 @@ class Books:
 
     def _check_accounts(self, debit: str, credit: str) -> None:
         try:
-            classes = class_of(debit), class_of(credit)
+            payer, payee = class_of(debit), class_of(credit)
         except AccountCodeError as error:
             raise _RefusedError(RejectionReason.ACCOUNT_UNKNOWN) from error
-        self._check_privilege(debit, credit)
+        self._check_privilege(payer, payee)
         _refuse_if(debit == credit, RejectionReason.ACCOUNTS_SAME)
-        _refuse_if(
-            classes[0].currency is not classes[1].currency, RejectionReason.CURRENCY_MISMATCH
-        )
+        _refuse_if(payer.currency is not payee.currency, RejectionReason.CURRENCY_MISMATCH)
 
-    def _check_privilege(self, debit: str, credit: str) -> None:
-        if not self.is_privileged:
-            _refuse_if(
-                _is_restricted(debit) or _is_restricted(credit),
-                RejectionReason.ACCOUNT_RESTRICTED,
-            )
+    def _check_privilege(self, payer: AccountClass, payee: AccountClass) -> None:
+        if not self.is_privileged and (payer.is_restricted or payee.is_restricted):
+            raise _RefusedError(RejectionReason.ACCOUNT_RESTRICTED)
 
     def _check_room(self, debit: str, credit: str, amount: int) -> None:
         """Check amount, 64 bits, and the floor: no sum of posted and held may pass them."""

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
+from json.encoder import encode_basestring
 from typing import Any, Generic, TypeVar
 
-from aem.proof import canonical_json, digest_of
+from aem.proof import NotCanonicalError, digest_of
 from core.money import Currency
 from ledger.errors import BatchError, InsufficientFundsError, TransferRejectedError
 
@@ -259,10 +260,17 @@ class Batch:
         Raises:
             NotCanonicalError: a text holds a lone surrogate.
         """
-        return digest_of(canonical_json(self.to_json()))
+        texts = ",".join([_command_text(command) for command in self.commands])
+        linked = f',"linked":{sorted(self.linked)}'.replace(" ", "") if self.linked else ""
+        is_atomic = "true" if self.is_atomic else "false"
+        text = f'{{"commands":[{texts}],"is_atomic":{is_atomic}{linked}}}'
+        try:
+            return digest_of(text.encode())
+        except UnicodeEncodeError as error:
+            raise NotCanonicalError("a text of the batch holds a lone surrogate") from error
 
     def to_json(self) -> dict[str, Any]:
-        """Write the request that the key is bound to."""
+        """Write the request; `request_hash` is the digest of its canonical JSON."""
         request: dict[str, Any] = {
             "is_atomic": self.is_atomic,
             "commands": [
@@ -273,6 +281,38 @@ class Batch:
         if self.linked:
             request["linked"] = sorted(self.linked)
         return request
+
+
+def _command_text(command: Command) -> str:
+    """Write a command as canonical JSON does, in a fraction of the time."""
+    parts = [
+        prefix + _json_text(getattr(command, name)) for name, prefix in _layout(type(command))
+    ]
+    return "".join(parts) + "}"
+
+
+@cache
+def _layout(kind: type[Any]) -> tuple[tuple[str, str], ...]:
+    """Return a kind's fields in canonical order, each with what stands before its value."""
+    placed = []
+    before = "{"
+    for name in sorted([*(field.name for field in fields(kind)), "command"]):
+        if name == "command":
+            before += f'"command":"{kind.__name__}",'  # never the last
+        else:
+            placed.append((name, f'{before}"{name}":'))
+            before = ","
+    return tuple(placed)
+
+
+def _json_text(value: Any) -> str:
+    if isinstance(value, str):
+        return encode_basestring(value)
+    if value is None:
+        return "null"
+    if isinstance(value, datetime):
+        return f'"{value.astimezone(UTC).isoformat()}"'
+    return f'"{value}"'  # a request past 64 bits is rejected, not unhashable
 
 
 def _json_fields(command: Command) -> Iterator[tuple[str, Any]]:

@@ -27,6 +27,7 @@ from ledger.domain import (
     VoidHold,
 )
 from ledger.errors import AccountCodeError, IdempotencyKeyReusedError
+from ledger.records import fields_text, hash_of_fields
 from ledger.store import journal
 
 Answer = BatchResult | IdempotencyKeyReusedError
@@ -149,15 +150,21 @@ def _is_account(code: str) -> bool:
 def _write(
     session: Session, transfers: Sequence[Transfer], before: Mapping[str, Account], books: Books
 ) -> None:
-    changed = [account for code, account in books.accounts.items() if account != before[code]]
-    rows = journal.add_transfers(session, transfers, changed)
+    changed = [account for code, account in books.accounts.items() if account is not before[code]]
+    rows = [dict(vars(transfer)) for transfer in transfers]
+    texts = [fields_text(row) for row in rows]
+    journal.add_transfers(session, rows, texts, changed)
     added = {transfer.id for transfer in transfers if transfer.phase is Phase.HOLD}
     settled = {transfer.hold_id for transfer in transfers if transfer.hold_id} - added
     if added:
         journal.add_holds(session, [books.holds[hold_id] for hold_id in sorted(added)])
     if settled:
         journal.settle_holds(session, [books.holds[hold_id] for hold_id in sorted(settled)])
-    sealing.enqueue(session, "transfer", rows)
+    hashes = {
+        transfer.id: hash_of_fields("transfer", text)
+        for transfer, text in zip(transfers, texts, strict=True)
+    }
+    sealing.enqueue_hashes(session, "transfer", hashes)
 
 
 def _outcome_json(outcome: Outcome) -> dict[str, str]:

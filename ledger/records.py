@@ -19,19 +19,12 @@ _INSTANTS = 1_024
 def record_bytes(record: str, row: Mapping[str, Any]) -> bytes:
     """Return the one byte string of a record: its name and all columns of its row.
 
-    They are what `canonical_json` writes of ``{"record": ..., "fields": {...}}``, put together
-    from the parts that all records of a kind share: every transfer passes here. An instant may
-    stand as a datetime or as the text that SQLite keeps of it.
+    They are what `canonical_json` writes of ``{"record": ..., "fields": {...}}``.
 
     Raises:
         NotCanonicalError: a value has no canonical form.
     """
-    before, after = _layout(record, tuple(row))
-    text = "".join([prefix + _text(row[name]) for name, prefix in before]) + after
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise NotCanonicalError("a text holds a lone surrogate: it has no UTF-8 form") from error
+    return _bytes(record, fields_text(row))
 
 
 def record_hash(record: str, row: Mapping[str, Any]) -> bytes:
@@ -39,18 +32,41 @@ def record_hash(record: str, row: Mapping[str, Any]) -> bytes:
     return leaf_hash(record_bytes(record, row))
 
 
+def hash_of_fields(record: str, fields: str) -> bytes:
+    """Return the leaf hash of the record with these fields, given by `fields_text`."""
+    return leaf_hash(_bytes(record, fields))
+
+
+def fields_text(row: Mapping[str, Any]) -> str:
+    """Return a row's canonical JSON, put together from what all rows of a kind share.
+
+    Every transfer passes here. An instant may stand as a datetime or as the text that SQLite
+    keeps of it.
+
+    Raises:
+        NotCanonicalError: a value has no canonical form.
+    """
+    return "".join([prefix + _text(row[name]) for name, prefix in _layout(tuple(row))]) + "}"
+
+
+def _bytes(record: str, fields: str) -> bytes:
+    try:
+        return f'{{"fields":{fields},"record":{encode_basestring(record)}}}'.encode()
+    except UnicodeEncodeError as error:
+        raise NotCanonicalError("a text holds a lone surrogate: it has no UTF-8 form") from error
+
+
 @lru_cache(maxsize=_LAYOUTS)
-def _layout(record: str, names: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], str]:
-    """Return what stands before each column's value, in their order, and what stands at the end.
+def _layout(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the columns in canonical order, each with what stands before its value.
 
     Names of columns are ASCII, so that their canonical order is that of their characters.
     """
-    separators = ['{"fields":{', *[","] * (len(names) - 1)]
-    before = tuple(
+    separators = ["{", *[","] * (len(names) - 1)]
+    return tuple(
         (name, f"{separator}{encode_basestring(name)}:")
         for separator, name in zip(separators, sorted(names), strict=True)
     )
-    return before, f'}},"record":{encode_basestring(record)}}}'
 
 
 def _text(value: Any) -> str:

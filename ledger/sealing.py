@@ -30,12 +30,16 @@ class _Waiting:
 
 def enqueue(session: Session, record: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Seal these freshly inserted rows when the session commits."""
+    enqueue_hashes(session, record, {row["id"]: record_hash(record, row) for row in rows})
+
+
+def enqueue_hashes(session: Session, record: str, leaf_hashes: Mapping[str, bytes]) -> None:
+    """Seal freshly inserted records, given by their identifiers, when the session commits."""
     if _WAITING not in session.info:
         session.info[_WAITING] = []
         event.listen(session, "before_commit", _before_commit)
         event.listen(session, "after_soft_rollback", _after_rollback)
     transaction = session.get_nested_transaction() or session.get_transaction()
-    leaf_hashes = {row["id"]: record_hash(record, row) for row in rows}
     session.info[_WAITING].append(
         _Waiting(record=record, leaf_hashes=leaf_hashes, transaction=transaction)
     )

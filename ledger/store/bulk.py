@@ -49,14 +49,24 @@ class Change:
 
 
 def insert_rows(
-    session: Session, table: Table, rows: Sequence[Values], *, change: Change | None = None
+    session: Session,
+    table: Table,
+    rows: Sequence[Values],
+    *,
+    texts: Sequence[str] | None = None,
+    change: Change | None = None,
 ) -> None:
-    """Insert rows that all have the same columns, and change others with the same statement."""
+    """Insert rows that all have the same columns, and change others with the same statement.
+
+    `texts` are the rows as JSON, where that was written already.
+    """
     changed = change if change is not None and change.rows else None
     if not _is_sqlite(session):
         words = _insertion(table, tuple(rows[0]), *_shape(changed))
-        given = {"rows": rows, "changed": changed.rows} if changed else {"rows": rows}
-        _execute(session, words, **given)
+        given = {"rows": _unfoldable(rows) if texts is None else f"[{','.join(texts)}]"}
+        if changed:
+            given["changed"] = _unfoldable(changed.rows)
+        session.connection().exec_driver_sql(words, given)
         return
     if changed:
         update_rows(session, changed)
@@ -69,7 +79,7 @@ def insert_missing(session: Session, table: Table, rows: Sequence[Values]) -> li
     Waits for a transaction that inserts the same key and is not yet committed.
     """
     if not _is_sqlite(session):
-        found = _execute(session, _missing_insertion(table, tuple(rows[0])), rows=rows)
+        found = _execute(session, _missing_insertion(table, tuple(rows[0])), rows)
         return list(found.scalars())
     (key,) = table.primary_key.columns
     statement = sqlite_insert(table).on_conflict_do_nothing().returning(key)
@@ -80,7 +90,7 @@ def update_rows(session: Session, change: Change) -> None:
     """Set the given columns of the rows with the given primary keys."""
     table, rows = change.table, change.rows
     if not _is_sqlite(session):
-        _execute(session, _words(_updating(table, tuple(rows[0]), "rows")), rows=rows)
+        _execute(session, _words(_updating(table, tuple(rows[0]), "rows")), rows)
         return
     (key,) = table.primary_key.columns
     names = [name for name in rows[0] if name != key.name]
@@ -111,9 +121,8 @@ def _is_sqlite(session: Session) -> bool:
     return session.get_bind().dialect.name == "sqlite"
 
 
-def _execute(session: Session, words: str, **rows: Sequence[Values]) -> CursorResult[Any]:
-    unfoldable = {name: _unfoldable(given) for name, given in rows.items()}
-    return session.connection().exec_driver_sql(words, unfoldable)
+def _execute(session: Session, words: str, rows: Sequence[Values]) -> CursorResult[Any]:
+    return session.connection().exec_driver_sql(words, {"rows": _unfoldable(rows)})
 
 
 def _words(statement: ClauseElement) -> str:

@@ -90,16 +90,15 @@ def new_account(code: str) -> Account:
 
 
 def add_transfers(
-    session: Session, added: Sequence[Transfer], changed: Sequence[Account]
-) -> list[dict[str, Any]]:
+    session: Session,
+    rows: Sequence[dict[str, Any]],
+    texts: Sequence[str],
+    changed: Sequence[Account],
+) -> None:
     """Append transfers to the journal, and write the new sums of locked accounts.
 
-    The database refuses an account below its floor.
-
-    Returns:
-        The transfers' rows.
+    `texts` are the rows in canonical JSON. The database refuses an account below its floor.
     """
-    rows = [row_of(transfer) for transfer in added]
     sums = [
         {
             "code": account.code,
@@ -110,8 +109,8 @@ def add_transfers(
         }
         for account in changed
     ]
-    insert_rows(session, transfers, rows, change=Change(table=accounts, rows=sums))
-    return rows
+    change = Change(table=accounts, rows=sums)
+    insert_rows(session, transfers, rows, texts=texts, change=change)
 
 
 def add_holds(session: Session, added: Sequence[HoldEntry]) -> None:

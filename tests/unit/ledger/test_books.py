@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from aem.proof import NotCanonicalError, canonical_json, digest_of
 from core.money import MAX_AMOUNT, Currency
 from ledger import (
     Batch,
@@ -247,3 +248,28 @@ def test_links_are_part_of_the_request_and_their_absence_is_not() -> None:
     linked = Batch(key="k", commands=commands, is_atomic=False, linked=frozenset({0}))
     assert plain.to_json().keys() == {"is_atomic", "commands"}
     assert linked.request_hash != plain.request_hash
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        (move(RICH, POOR, -(2**70)), hold('a "quote"', POOR, 5, NOW), hold(RICH, POOR, 1)),
+        (
+            PostHold(hold_id="h", amount=3),
+            PostHold(hold_id="h\u2028\0"),
+            VoidHold(hold_id="\U0001f600"),
+        ),
+        (ExpireHold(hold_id="h"), Reverse(transfer_id="t", memo="a\nb"), Reverse(transfer_id="t")),
+    ],
+)
+def test_a_request_is_hashed_as_its_canonical_json(commands: tuple[Command, ...]) -> None:
+    for batch in (
+        Batch(key="k", commands=commands),
+        Batch(key="k", commands=commands, is_atomic=False, linked=frozenset({1, 0})),
+    ):
+        assert batch.request_hash == digest_of(canonical_json(batch.to_json()))
+
+
+def test_a_request_without_a_form_is_refused() -> None:
+    with pytest.raises(NotCanonicalError):
+        Batch(key="k", commands=(VoidHold(hold_id="\ud800"),)).request_hash  # noqa: B018
