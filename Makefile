@@ -25,10 +25,12 @@ lint: setup ## Format, lint, types, one-way imports
 
 bench: setup ## Benchmarks, each beside what it is compared with
 	@bash scripts/with_services.sh $(BIN)/python -m benchmarks.order --json
+	@$(BIN)/python -m benchmarks.ledger --json
 
 soak: setup ## The full counts; takes hours
 	@bash scripts/with_services.sh $(BIN)/python -m pytest
 	@bash scripts/with_services.sh $(BIN)/python -m benchmarks.humaneval --json
+	@$(BIN)/python -m benchmarks.ledger --json --seconds 20 --growth 10000000
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
