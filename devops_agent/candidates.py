@@ -46,7 +46,10 @@ PACE_CASES = 10
 """So many of the largest dev cases tell how long the incumbent takes."""
 
 PACE_FACTOR = 10
-"""A variant may take this many times the incumbent's slowest case before it counts as looping."""
+"""A variant may take this many times the slowest case that the incumbent ends by itself."""
+
+PACE_TIMEOUTS = 3
+"""An incumbent that loops so often is not asked for its pace further; what loops tells none."""
 
 CASE_WALL_MIN_S = 0.5
 """Below that, a busy machine would be taken for a loop."""
@@ -168,7 +171,8 @@ class CandidateSearch:
             return Pace(case_wall_s=bundle.manifest.limits.wall_s)
         by_size = sorted(dataset.cases(DEV), key=lambda case: len(json.dumps(case.input)))
         limits = session_limits(bundle, bound.sandbox_ms // 2)
-        slowest_ms = 0
+        ended_ms: list[int] = []
+        timeouts = 0
         with metered_session(
             self._sandbox, limits, label=f"{key.attempt_id}:pace", meter=meter
         ) as session:
@@ -176,11 +180,17 @@ class CandidateSearch:
                 loaded = session.load(VARIANT, bundle)
                 for case in by_size[-PACE_CASES:]:
                     run = session.run(VARIANT, case.id, case.input)
-                    slowest_ms = max(slowest_ms, run.wall_ms)
+                    if run.status != "timeout":
+                        ended_ms.append(run.wall_ms)
+                        continue
+                    timeouts += 1
+                    if timeouts == PACE_TIMEOUTS:
+                        break
             except SessionExpiredError:
                 return Pace(case_wall_s=limits.case_wall_s)
+        slowest_s = max(ended_ms) / 1000 if ended_ms else limits.case_wall_s
         return Pace(
-            case_wall_s=max(CASE_WALL_MIN_S, PACE_FACTOR * slowest_ms / 1000),
+            case_wall_s=max(CASE_WALL_MIN_S, PACE_FACTOR * slowest_s),
             load_error=loaded.error,
         )
 

@@ -22,7 +22,8 @@ UNSEEN_PENALTY = 3.0
 SUSPICION_WEIGHT = 1.5
 """How many steps of cost the most suspicious line gains on one without suspicion."""
 
-_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+_FRAME = re.compile(r'(?:File "([^"\n]+)", line |^ *([^"\n:]+):)(\d+)(?:,? in |$)', re.MULTILINE)
+"""A frame of Python's own tracebacks, or of the sandbox's, which are ``path:line in name``."""
 
 Coverage = Mapping[str, Mapping[str, frozenset[int]]]
 """By case id, by path, the executed lines."""
@@ -101,7 +102,8 @@ def _frames(program: Program, tracebacks: Sequence[str]) -> Sequence[tuple[str, 
     found: dict[tuple[str, int], None] = {}
     for text in tracebacks:
         frames = _FRAME.findall(text)
-        for name, line in frames[::-1]:
+        for absolute, own, line in frames[::-1]:
+            name = absolute or own
             path = next((path for path in program.modules if name.endswith(path)), None)
             if path is not None:
                 found.setdefault((path, int(line)))

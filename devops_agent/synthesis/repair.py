@@ -163,7 +163,7 @@ class _Repair:
     def _coverage(self, state: State) -> Coverage:
         passing = [case_id for case_id in self._cases if case_id not in set(state.failing)]
         traced = [*state.failing[:MAX_TRACED_CASES], *passing[:MAX_TRACED_CASES]]
-        return self._bench.evaluator.lines(state.bundle, traced)
+        return self._bench.lines(state.bundle, traced)
 
     def _localized(self, state: State, coverage: Coverage) -> Localization:
         tracebacks = [score.error for score in state.scores.values() if score.error]

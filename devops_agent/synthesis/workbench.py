@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aem.artifact import Bundle
 from devops_agent.synthesis.history import replay
+from devops_agent.synthesis.localization import Coverage
 from devops_agent.synthesis.port import (
     CaseScore,
     DevEvaluator,
@@ -88,13 +89,13 @@ class Workbench:
         self.best_loss = 0.0
         self._kills: Counter[str] = Counter()
         self._progress = progress
-        self._runs_at_start = evaluator.remaining_runs
+        self._runs = 0
         self._variants = 0
 
     @property
     def runs(self) -> int:
-        """Case runs used so far."""
-        return self._runs_at_start - self.evaluator.remaining_runs
+        """Case runs used so far; what is left also falls with the time that they took."""
+        return self._runs
 
     @property
     def remaining_runs(self) -> int:
@@ -134,7 +135,19 @@ class Workbench:
         Raises:
             BudgetExhaustedError: the evaluator's budget ended.
         """
-        return self.evaluator.evaluate(bundle, case_ids, stop_above=stop_above).scores
+        scores = self.evaluator.evaluate(bundle, case_ids, stop_above=stop_above).scores
+        self._runs += len(scores)
+        return scores
+
+    def lines(self, bundle: Bundle, case_ids: Sequence[str]) -> Coverage:
+        """Run a variant on some cases under the line tracer.
+
+        Raises:
+            BudgetExhaustedError: the evaluator's budget ended.
+        """
+        covered = self.evaluator.lines(bundle, case_ids)
+        self._runs += len(covered)
+        return covered
 
     def baseline(self) -> State:
         """Run the incumbent on all dev cases.

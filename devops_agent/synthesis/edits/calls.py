@@ -1,7 +1,7 @@
 """Calls: arguments swapped, dropped or added, and values wrapped in a call or freed from one."""
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from devops_agent.synthesis.edits.kinds import ANY, DICT, LIST, NUMBER, SET, TEXT
 from devops_agent.synthesis.edits.site import Site
@@ -217,8 +217,27 @@ def _wrapped(site: Site, node: ast.expr) -> Iterator[Edit]:
             yield site.replace(node, wrap.format(inner), "wrapped call", 1.8)
         return
     atom = text if is_atomic(text) else f"({text})"
+    for wrap in _usual_wraps(node, parent, kind):
+        filler = text if wrap.endswith("({})") else atom
+        yield site.replace(node, wrap.format(filler), "wrapped call", 1.5)
     plain = kind != ANY
     for place, wrap in enumerate(_WRAPS.get(kind, _ANY_WRAPS)):
         cost = (1.6 if plain else 2.2) + 0.05 * place
         filler = text if wrap.endswith("({})") else atom
         yield site.replace(node, wrap.format(filler), "wrapped call", cost)
+
+
+def _usual_wraps(node: ast.expr, parent: ast.AST | None, kind: str) -> Sequence[str]:
+    """Return the conversions that the place of a value suggests, whatever its kind."""
+    match parent:
+        case ast.Call(func=ast.Name(id="len" | "sum" | "sorted" | "list")) if kind != NUMBER:
+            return ("set({})",)
+        case ast.Call(func=ast.Attribute(attr="join" | "write" | "append")):
+            return ("str({})", "{}.strip()")
+        case ast.BinOp(op=ast.Add()) if kind in (NUMBER, ANY, TEXT):
+            return ("int({})",) if kind == TEXT else ("str({})", "abs({})")
+        case ast.Compare() if kind in (TEXT, ANY):
+            return ("{}.lower()", "{}.strip()", "int({})")
+        case ast.comprehension() | ast.For() if parent.iter is node and kind != NUMBER:
+            return ("sorted({})", "set({})", "str({})", "{}[::-1]")
+    return ()

@@ -14,7 +14,7 @@ MAX_AFFIX_CHARACTERS = 3
 """Longer strings of a function are no punctuation that a result lacks."""
 
 _OPERATORS: Mapping[str, tuple[str, ...]] = {
-    NUMBER: ("+", "-", "*", "//", "%"),
+    NUMBER: ("+", "-", "*", "/", "//", "%"),
     TEXT: ("+",),
     LIST: ("+",),
     ANY: ("+", "-"),

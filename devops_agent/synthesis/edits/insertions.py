@@ -1,7 +1,8 @@
-"""Insertions: a statement, or a guard with an exit, that the program lacks."""
+"""Insertions: a statement, a condition around one, or a guard with an exit."""
 
 import ast
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ MAX_VALUES = 8
 
 _INDENT = "    "
 _COMPOUND = (ast.For, ast.While, ast.If, ast.With, ast.Try)
+_CONDITIONED = (ast.Expr, ast.Assign, ast.AugAssign, ast.Return)
 _EMPTIES = {LIST: "[]", DICT: "{}", SET: "set()", TEXT: "''", NUMBER: "0"}
 
 
@@ -61,6 +63,7 @@ def propose(site: Site) -> Iterator[Edit]:
                 yield _inserted(site, gap, exit_statement, "inserted statement", 2.2)
         yield from _guards(site, gap)
     yield from _adapted(site)
+    yield from _conditioned(site)
 
 
 def _gaps(site: Site) -> Iterator[_Gap]:
@@ -110,6 +113,24 @@ def _adapted(site: Site) -> Iterator[Edit]:
                 yield site.splice(
                     offset, offset, text, "adapted copy", cost, line=gap.anchor.lineno
                 )
+
+
+def _conditioned(site: Site) -> Iterator[Edit]:
+    """Do a statement under a condition only."""
+    for block in site.blocks():
+        for statement in block:
+            lines = lines_of(site, statement)
+            if lines is None or not isinstance(statement, _CONDITIONED):
+                continue
+            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+                continue
+            text = site.module.data[lines[0] : lines[1]].decode()
+            body = textwrap.indent(text, _INDENT)
+            indent = site.module.indent(statement)
+            for place, condition in enumerate(predicates(site, statement)):
+                guarded = f"{indent}if {condition}:\n{body}"
+                cost = 2.6 + 0.01 * place
+                yield site.splice(*lines, guarded, "conditioned", cost, line=statement.lineno)
 
 
 def _renamed(site: Site, statement: ast.stmt, text: str) -> Iterator[str]:

@@ -19,6 +19,7 @@ def propose(site: Site) -> Iterator[Edit]:
                 continue
             yield from _deleted(site, block, statement)
             yield from _exits(site, statement)
+            yield from _kept(site, statement)
             if index + 1 < len(block):
                 yield from _exchanged(site, statement, block[index + 1])
                 yield from _pulled_in(site, statement, block[index + 1])
@@ -74,6 +75,22 @@ def _exits(site: Site, statement: ast.stmt) -> Iterator[Edit]:
     start, end = site.module.span(statement)
     for text in dict.fromkeys(options):
         yield site.splice(start, end, text, "exit", 1.6, line=statement.lineno)
+
+
+def _kept(site: Site, statement: ast.stmt) -> Iterator[Edit]:
+    """Return a value that is computed and dropped, or give it to the name that it came from."""
+    if not isinstance(statement, ast.Expr) or isinstance(statement.value, ast.Yield | ast.Await):
+        return
+    start, end = site.module.span(statement)
+    text = site.module.text(statement.value)
+    is_call = isinstance(statement.value, ast.Call)
+    cost = 2.0 if is_call else 1.0  # a call may have been meant for what it does
+    options = [f"return {text}"]
+    match statement.value:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=name))):
+            options.append(f"{name} = {text}")
+    for option in options:
+        yield site.splice(start, end, option, "kept value", cost, line=statement.lineno)
 
 
 def _exchanged(site: Site, first: ast.stmt, second: ast.stmt) -> Iterator[Edit]:

@@ -102,6 +102,18 @@ REPAIRS = {
     ),
     "default": (["return data or None"], ["return data or []"]),
     "format": (['return f"{data}-{limit}"'], ['return f"{limit}-{data}"']),
+    "forgotten return": (["sum(x for x in data)"], ["return sum(x for x in data)"]),
+    "dropped value": (["data.lower()", "return data"], ["data = data.lower()", "return data"]),
+    "divisor": (
+        ["n = len(data)", "m = len(limit)", "return n == int(n / m)"],
+        ["n = len(data)", "m = len(limit)", "return (n / m) == int(n / m)"],
+    ),
+    "distinct": (["return len(data)"], ["return len(set(data))"]),
+    "joined": (["return 'x' + data + limit"], ["return 'x' + data + str(limit)"]),
+    "condition": (
+        ["n = []", "for x in data:", "    n.append(x)", "return n"],
+        ["n = []", "for x in data:", "    if x.isdigit():", "        n.append(x)", "return n"],
+    ),
     "component": (["x = data[0]", "return x + limit"], ["x = data[0]", "return x + data[0]"]),
 }
 

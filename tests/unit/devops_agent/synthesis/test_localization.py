@@ -54,9 +54,16 @@ def test_module_constants_are_as_suspicious_as_their_use() -> None:
     assert found[("a.py", 2)] == found[("a.py", 8)]
 
 
-def test_tracebacks_add_suspicion_and_unseen_lines_come_last() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Traceback:\n  File "/tmp/artifact/a.py", line 8, in run\nKeyError: 1',
+        "  a.py:8 in run\nKeyError: 1",
+    ],
+    ids=["of Python", "of the sandbox"],
+)
+def test_tracebacks_add_suspicion_and_unseen_lines_come_last(text: str) -> None:
     program = parse_program({"a.py": SOURCE})
-    text = 'Traceback:\n  File "/tmp/artifact/a.py", line 8, in run\nKeyError: 1'
     executed = coverage(bad=[7, 8])
     localization = localize(program, {"bad": score(1.0, error=text)}, executed, [text])
     assert localization.suspicion[("a.py", 8)] > localization.suspicion[("a.py", 7)]

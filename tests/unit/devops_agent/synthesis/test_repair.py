@@ -10,6 +10,7 @@ import pytest
 from devops_agent.synthesis import (
     Candidate,
     DevCase,
+    Evaluation,
     Progress,
     RepairSynthesizer,
     SynthesisContext,
@@ -270,3 +271,20 @@ def test_edits_that_do_not_pay_are_dropped() -> None:
 
     assert [edit.text for edit in pruned.history] == ["2"]
     assert pruned.loss == 0.0
+
+
+class SlowEvaluator(FakeEvaluator):
+    """Loses most of its budget to the clock as soon as it has run something."""
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Evaluation:
+        found = super().evaluate(*args, **kwargs)
+        self.remaining_runs = min(self.remaining_runs, 20_000)
+        return found
+
+
+def test_what_the_clock_takes_away_is_not_counted_as_run() -> None:
+    program = next(each for each in PROGRAMS if each.name == "insertion sort")
+    cases = make_cases(program)[:24]
+    found = synthesize(program.broken(0), cases, SlowEvaluator(cases, exact, runs=1_000_000))
+    assert found.candidates[0].dev_loss == 0.0
+    assert found.statistics.runs < 3_000
