@@ -33,11 +33,9 @@ RUN_MAX_CHARACTERS = 500
 MAX_PLACES_PER_BLOCK = 50
 """A block at more places is a template's, and the runs around it hold other blocks."""
 
-MIN_STEPS = 10
-"""Different distances between neighbouring characters that a run must have: prose has about
-thirty in fifty, an alphabet or a row of zeros one or two."""
-
-MIN_STEPS_OF_BLOCK = 5
+MIN_STEPS = 8
+"""Different distances between neighbouring characters that a block must have to be looked for:
+prose has about eighteen, an alphabet or a row of zeros one or two."""
 
 WINDOW_STRIDE_CHARACTERS = 5
 """How far apart the windows are that a longer run is looked at through."""
@@ -87,7 +85,7 @@ def block_index(reference: str) -> Mapping[str, Sequence[int]]:
     for place in range(0, len(reference) - BLOCK_CHARACTERS + 1, BLOCK_CHARACTERS):
         block = reference[place : place + BLOCK_CHARACTERS]
         places = index[block]
-        if len(places) < MAX_PLACES_PER_BLOCK and _steps(block) >= MIN_STEPS_OF_BLOCK:
+        if len(places) < MAX_PLACES_PER_BLOCK and _steps(block) >= MIN_STEPS:
             places.append(place)
     return {block: places for block, places in index.items() if places}
 
@@ -111,14 +109,14 @@ def find_runs(text: str, reference: str, index: Mapping[str, Sequence[int]]) -> 
 def own_stretches(run: Run, is_free: Callable[[str], bool]) -> Iterator[Run]:
     """Yield what of a run says something by itself, at least `OWN_MIN_CHARACTERS` long.
 
-    A stretch does not if it lies in a window of the least length that is free or monotonous.
+    A stretch does not if it lies in a window of the least length that is free.
     """
     own = bytearray(b"\x01" * len(run.text))
     last = len(run.text) - RUN_MIN_CHARACTERS
     for start in [*range(0, last, WINDOW_STRIDE_CHARACTERS), last]:
         end = start + RUN_MIN_CHARACTERS
         window = run.text[start:end]
-        if _steps(window) < MIN_STEPS or is_free(window):
+        if is_free(window):
             own[start:end] = bytes(RUN_MIN_CHARACTERS)
     for match in re.finditer(rb"\x01{%d,}" % OWN_MIN_CHARACTERS, own):
         yield Run(place=run.place + match.start(), text=run.text[match.start() : match.end()])

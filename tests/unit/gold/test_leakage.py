@@ -84,6 +84,9 @@ DISGUISES = {
     "one word a line": lambda text: (
         "X = [\n" + "".join(f"    {w!r},\n" for w in text.split()) + "]"
     ),
+    "added line by line": lambda text: (
+        "X = ''" + "".join(f"\nX += {piece}" for piece in split(text)[1:-1].split(", "))
+    ),
     "as bytes": lambda text: f"X = {text.encode()!r}",
     "in code that is no Python": lambda text: f"def (:\n'{text}'",
 }
@@ -151,6 +154,23 @@ def test_what_the_incumbent_says_is_no_leak(dataset: GoldDataset, secret: str) -
     assert check(dataset, program(f"Y = [{secret!r}]  # new"), incumbent).accepted
     other = stories(dataset, "holdout")[1].input["conversation"][0]["text"]
     assert not check(dataset, program(f"X = {other!r}"), incumbent).accepted
+
+
+def test_what_dev_says_too_is_no_secret_of_the_holdout() -> None:
+    files = gold_files()
+    for number in range(40):
+        pair = story(number % 20)  # each story in two groups, often one on each side
+        case = {"id": f"p{number}", "type": "structure", "group": f"p{number}"}
+        case["input"] = {"conversation": [{"role": "user", "text": f"{pair} {number}"}]}
+        files = with_line(files, "cases/structure.jsonl", json.dumps(case).encode())
+    dataset = load_dataset(files)
+    told = {
+        part: {int(case.id[1:]) % 20 for case in dataset.cases(part) if case.id[0] == "p"}
+        for part in ("dev", "holdout")
+    }
+    shared = min(told["dev"] & told["holdout"])
+    found = check(dataset, program(f"X = {story(shared)!r}"))
+    assert (found.holdout, [leak.path for leak in found.dev]) == ((), ["echo.py"])
 
 
 def test_a_template_of_many_cases_is_nobodys_secret(dataset: GoldDataset) -> None:
