@@ -10,8 +10,17 @@ from core.signing import Signer
 from ledger.records import record_hash
 from ledger.store import journal, log, signed
 
-_UNHASHABLE = b"".ljust(32, b"\0")
-"""Stands for the leaf of a forged value of a type that no record has."""
+_UNHASHABLE = b""
+"""Stands for the leaf of a forged value of a type that no record has: equal to no leaf."""
+
+_OWN_WORD = (
+    "that this service's own process is lying: `aem audit export`, and `aem audit verify` of the"
+    " file on another machine, need no belief in it"
+)
+_NO_CHECKPOINT = (
+    "that whoever holds the checkpoint key rewrote the whole log, or cut it back: only a"
+    " checkpoint kept elsewhere shows that"
+)
 
 
 class Audit:
@@ -48,6 +57,7 @@ class Audit:
         return AuditReport(
             log=check.finish(log.head(session), unsealed=log.first_unsealed(session)),
             **vars(money.finish(journal.account_rows(session), journal.open_hold_rows(session))),
+            not_excluded=(_OWN_WORD,) if outside else (_OWN_WORD, _NO_CHECKPOINT),
         )
 
 

@@ -20,6 +20,7 @@ from aem.proof.audit import ExportEnd, ExportHeader, checkpoint_line, leaves_lin
 from tests.fakes.keys import FakeKeys
 
 ORIGIN = "ledger.example"
+BLOCK_ROWS = 1_000
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 
 
@@ -82,8 +83,11 @@ def lines_of(count: int = 4, *, keys: FakeKeys | None = None) -> list[bytes]:
     rows = [transfer(number) for number in range(count)]
     tree = GrowingTree()
     records = [record_line(row) for row in rows]
-    lines = [header(count, keys).to_line(), leaves_line([leaf_hash(line) for line in records])]
-    for line in records:
+    lines = [header(count, keys).to_line()]
+    for number, line in enumerate(records):
+        if number % BLOCK_ROWS == 0:
+            block = records[number : number + BLOCK_ROWS]
+            lines.append(leaves_line([leaf_hash(record) for record in block]))
         lines.append(line)
         tree.append(leaf_hash(line))
         if tree.size in (count // 2, count):

@@ -38,6 +38,7 @@ from core.signing.frames import MAX_FRAME_BYTES
 from ledger import Checkpoints
 from tests.fakes.bank import ORIGIN, TOKEN, Bank
 from tests.fakes.clock import FakeClock
+from tests.fakes.running_service import running, settings
 from tests.fakes.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -309,6 +310,22 @@ def test_a_signer_that_dies_and_returns_loses_nothing(database: Database, tmp_pa
             for envelope in checkpoints.page(session).items:
                 verify_envelope(envelope, keys, KeyPurpose.CHECKPOINT)
             assert len(checkpoints.page(session).items) == 2
+
+
+def test_a_service_with_a_signer_has_no_keys_of_its_own(
+    keys: KeyFileSigner, tmp_path: Path
+) -> None:
+    path = tmp_path / "signer.sock"
+    with (
+        serving(path, keys),
+        running(settings(tmp_path / "data", signer=path)) as service,
+    ):
+        assert not list((tmp_path / "data").rglob("*.ed25519"))
+        assert service.operator.trust() == keys.trust()
+        service.fund()
+        envelope = service.operator.checkpoint()
+        verify_envelope(envelope, keys.public_keys(), KeyPurpose.CHECKPOINT)
+        assert service.operator.verify_audit()["verified"] is True
 
 
 def test_a_signer_ends_at_once_when_it_is_told(tmp_path: Path) -> None:

@@ -186,6 +186,12 @@ def test_an_honest_ledger_is_verified_with_its_figures(used: Bank) -> None:
     assert json.loads(json.dumps(report.to_json()))["verified"] is True
 
 
+def test_what_a_live_audit_cannot_show_is_said(used: Bank) -> None:
+    assert "own process" in " ".join(used.verify().not_excluded)
+    assert "kept elsewhere" in " ".join(used.verify().not_excluded)
+    assert "kept elsewhere" not in " ".join(used.verify(used.checkpoint()).not_excluded)
+
+
 def test_an_empty_ledger_is_verified(bank: Bank) -> None:
     assert bank.verify().verified
     bank.checkpoint()

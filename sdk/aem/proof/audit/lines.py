@@ -10,9 +10,9 @@ from aem.proof.errors import MalformedError
 MAX_LINE_BYTES = 4 * 2**20
 """More than any record, block of leaves or trust root has: bounds what a forged file can take."""
 
-_CHUNK_BYTES = 2**18
+_CHUNK_BYTES = 2**16
 _GZIP_WINDOW_BITS = 31
-_MAX_PIECE_BYTES = 2**20
+_MAX_PIECE_BYTES = 2**18
 
 _scan = json.JSONDecoder().raw_decode
 

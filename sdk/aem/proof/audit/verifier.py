@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, BinaryIO
 
 from aem.proof.audit.export import (
@@ -64,8 +65,7 @@ def verify_export(
     keys = believed(header.trust, trust).keys_for(KeyPurpose.CHECKPOINT)
     verifier = _Verifier(header, keys, _Outside(outside))
     try:
-        verifier.read_all(first[1:])
-        for lines in batches:
+        for lines in chain([first[1:]], batches):
             verifier.read_all(lines)
             progress(verifier.log.size - header.start.size, header.size - header.start.size)
     except MalformedError as error:

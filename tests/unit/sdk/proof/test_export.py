@@ -1,6 +1,7 @@
 import gzip
 import io
 import json
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -88,6 +89,20 @@ def test_a_large_export_is_read_in_pieces_and_tells_how_far_it_is() -> None:
     assert told == sorted(told)
     assert len(told) > 2
     assert told[-1] == (9_000, 9_000)
+
+
+def test_a_longer_log_takes_no_more_memory() -> None:
+    def peak_bytes(count: int) -> int:
+        file = io.BytesIO(packed(lines_of(count)))
+        tracemalloc.start()
+        try:
+            assert verify_export(file).verified
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    few, many = peak_bytes(5_000), peak_bytes(20_000)
+    assert many < 1.3 * few
 
 
 def test_a_changed_record_is_named_with_its_place() -> None:
