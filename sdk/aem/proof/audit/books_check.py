@@ -58,7 +58,9 @@ class BooksCheck:
         phase, amount = row["phase"], row["amount"]
         if type(amount) is not int:
             raise TypeError("an amount is an integer")
-        payer, payee = self._account(row["debit"]), self._account(row["credit"])
+        sums, debit, credit = self.sums, row["debit"], row["credit"]
+        payer = sums.get(debit) or self._account(debit)
+        payee = sums.get(credit) or self._account(credit)
         if phase == "posted":
             payer.debits_posted += amount
             payee.credits_posted += amount

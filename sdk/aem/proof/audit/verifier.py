@@ -103,6 +103,7 @@ class _Verifier:
         self.log = LogCheck(keys=keys, origin=header.origin, start=header.start)
         self.line = 1
         self._money = MoneyRun()
+        self._add_money = self._money.add
         self._outside = outside
         self._sealed: Iterator[bytes] = iter(())
         self._accounts: dict[str, Mapping[str, Any]] = {}
@@ -134,14 +135,14 @@ class _Verifier:
         except (ValueError, KeyError, TypeError) as error:
             raise MalformedError(f"record {self.log.size} is none: {error}") from error
         self._seal(computed, record, record_id)
-        self._money.add(record, row, self.log.size - 1)
+        self._add_money(record, row, self.log.size - 1)
 
     def _seal(self, computed: bytes | None, record: str, record_id: str) -> None:
         sealed = next(self._sealed, None)
         if sealed is None:
             raise MalformedError(f"record {self.log.size} has no sealed leaf")
         self.log.add(sealed, computed, record, record_id)
-        if self.log.size == self._outside.next_size:
+        if self._outside.next_size == self.log.size:
             self._check_outside()
 
     def _read_other(self, line: bytes) -> None:
