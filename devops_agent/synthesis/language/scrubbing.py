@@ -58,7 +58,6 @@ _HEXADECIMAL = re.compile(rf"{_WORD_START}(?P<secret>[0-9a-fA-F]{{32,128}}){_WOR
 _DIGEST_BEFORE = re.compile(
     r"(?i:sha-?\d{1,3}|md5|digest|checksum|hash|commit|etag|revision)[\"'\s:=_-]{0,6}$"
 )
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _WORDS = re.compile(r"[a-z]{3,}")
 _HARMLESS_VALUE = re.compile(
     r"(?i:none|null|true|false|\*+|x+|\.+|<.*>|\$\{?.*\}?|\{.*\}|%.*|[a-z_ -]{0,40}(?:password"
@@ -164,7 +163,6 @@ def _is_random(text: str) -> bool:
     changes = sum(left != right for left, right in pairwise(kinds))
     return (
         {"small", "capital", "digit"} <= set(kinds)
-        and not _UUID.fullmatch(text)
         and changes >= CHANGES_MIN_SHARE * len(text)
         and sum(map(len, _WORDS.findall(text))) <= WORDS_MAX_SHARE * len(text)
         and _entropy_bits(text) >= ENTROPY_MIN_BITS

@@ -177,6 +177,13 @@ def test_the_whole_is_bounded_whatever_comes() -> None:
     assert len(shown_in_part) == 1
 
 
+def test_few_failures_are_told_however_short_they_are() -> None:
+    cases = [case(f"c{number}") for number in range(30)]
+    told = text_of(brief(cases, {each.id: failed() for each in cases}))
+    assert "30 of 30 lose 30.0000 together; 12 of them" in told
+    assert told.count("input of c") == 12
+
+
 def test_files_of_tracebacks_come_before_others() -> None:
     files = {f"module_{number}.py": b"x = 1\n" * 3_000 for number in range(9)}
     bundle = python_bundle(SOURCE).replace(files)
@@ -198,7 +205,7 @@ def test_failures_are_told_by_what_each_adds() -> None:
         "mail-2": failed(0.9),
         "mail-3": failed(0.3),
         "hard": failed(hard=True),
-        "crash": failed(error="Traceback\nKeyError: 'x'"),
+        "crash": failed(0.2, error="Traceback\nKeyError: 'x'"),
         "passes": PASSED,
     }
     found = telling_failures(cases, scores, read_dictionary(cases))

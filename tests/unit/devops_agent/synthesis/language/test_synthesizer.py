@@ -271,6 +271,17 @@ def test_of_equals_the_smaller_change_comes_first() -> None:
     assert "and True" not in source(found)
 
 
+def test_after_a_fruitless_round_another_variant_is_built_on() -> None:
+    """Each of two variants mends what the other does not; the second question shows the other."""
+    small = rewriting("program.py", FAULTY.replace("n < 3", "n <= 3") + "# one\n")
+    big = rewriting("program.py", FAULTY.replace("data > 9", "data > 8") + "# other\n")
+    _, model, _ = search([small, big, MISSING, SECOND])
+    assert "# one" in model.questions[1].partition("Earlier attempts")[0]
+    shown = [question.partition("Earlier attempts")[0] for question in model.questions]
+    assert ["# one" in text for text in shown] == [False, True, False, True]
+    assert "# other" in shown[2]
+
+
 def test_the_same_replies_give_the_same_search() -> None:
     script = [MISSING, FIRST, WORSE, SECOND]
     first, first_model, first_evaluator = search(script)
@@ -315,6 +326,14 @@ def test_the_secret_of_a_file_survives_and_stays_here() -> None:
     assert "__AEM_SECRET_1__" in told
     assert secret not in told
     assert secret not in str([edit for c in found.candidates for edit in c.edits])
+
+
+def test_a_secret_that_is_taken_out_is_not_told_of() -> None:
+    secret = "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9b"
+    bundle = python_bundle(f"KEY = '{secret}'\n{FAULTY}")
+    found, _, _ = search([rewriting("program.py", RIGHT)], bundle=bundle)
+    assert source(found) == RIGHT
+    assert found.candidates[0].edits[0].before == "KEY = '__AEM_SECRET_1__'\n"
 
 
 def test_progress_is_told() -> None:
