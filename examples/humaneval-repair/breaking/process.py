@@ -56,16 +56,23 @@ def recorded_calls(source: str, entry: str, test: str) -> Recorded:
     return Recorded(calls=answer["calls"], problems=answer["problems"])
 
 
-def oracle(source: str, inputs: Sequence[Any], *, hash_seed: int) -> list[Result]:
-    """Return the right answers of the program's `run`.
+def oracle(source: str, inputs: Sequence[Any]) -> list[Result]:
+    """Return the right answers of the program's `run`, within so many lines each.
 
     Raises:
         ProcessError: the process gave no answer.
     """
-    answer = _ask(
-        _request(source, inputs, case_s=ORACLE_CASE_S, max_lines=ORACLE_LINES),
-        hash_seed=hash_seed,
-    )
+    answer = _ask(_request(source, inputs, case_s=ORACLE_CASE_S, max_lines=ORACLE_LINES))
+    return [Result(**result) for result in answer["results"]]
+
+
+def repeated(source: str, inputs: Sequence[Any], hash_seed: int) -> list[Result]:
+    """Return the answers to inputs that were answered before, under another hash seed.
+
+    Raises:
+        ProcessError: the process gave no answer.
+    """
+    answer = _ask(_request(source, inputs, case_s=ORACLE_CASE_S), hash_seed=hash_seed)
     return [Result(**result) for result in answer["results"]]
 
 

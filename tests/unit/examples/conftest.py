@@ -1,8 +1,8 @@
-"""The example's scripts stand beside their package, as they do when they are run."""
+"""The examples' scripts stand beside their packages, as they do when they are run."""
 
 import sys
 from pathlib import Path
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "support-extractor"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 
-sys.path.insert(0, str(EXAMPLE))
+sys.path[:0] = [str(EXAMPLES / name) for name in ("support-extractor", "humaneval-repair")]
