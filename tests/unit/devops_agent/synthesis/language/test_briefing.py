@@ -209,7 +209,7 @@ def test_failures_are_told_by_what_each_adds() -> None:
         "passes": PASSED,
     }
     found = telling_failures(cases, scores, read_dictionary(cases))
-    assert [c.id for c in found] == ["hard", "crash", "mail-2", "mail-3", "mail-1"]
+    assert [c.id for c in found] == ["hard", "mail-2", "crash", "mail-3", "mail-1"]
 
 
 class TestExcerpts:
