@@ -1,9 +1,8 @@
-"""Cursors of lists: numbers in the order of the log, or instants of an account's lines."""
+"""Cursors of lists: numbers in the order of the log, or instants and numbers."""
 
 from datetime import datetime
 
 from core.database import format_instant, parse_instant
-from ledger.domain import Transfer
 from ledger.errors import BatchError
 
 MAX_CURSOR_DIGITS = 18
@@ -23,24 +22,25 @@ def number_of(cursor: str) -> int | None:
     return int(cursor)
 
 
-def line_cursor(line: Transfer) -> str:
-    """Return the cursor of a statement's line."""
-    return f"{format_instant(line.at)}~{line.id}"
+def place_cursor(at: datetime, number: int) -> str:
+    """Return the cursor of a record that is dated then and has that number in the log."""
+    return f"{format_instant(at)}~{number}"
 
 
-def line_of(cursor: str) -> tuple[datetime, str] | None:
-    """Return the instant and identifier that a statement's cursor stands for; None to begin.
+def place_of(cursor: str) -> tuple[datetime, int] | None:
+    """Return the instant and number that a cursor stands for; None for the beginning.
 
     Raises:
-        BatchError: the text is no cursor of a statement.
+        BatchError: the text is no cursor of this list.
     """
     if not cursor:
         return None
-    instant, _, transfer_id = cursor.partition("~")
+    instant, _, digits = cursor.partition("~")
+    number = number_of(digits)
     try:
         at = parse_instant(instant)
     except ValueError:
         at = None
-    if at is None or format_instant(at) != instant or not transfer_id:
+    if at is None or format_instant(at) != instant or number is None:
         raise BatchError(f"{cursor[:60]!r} is no cursor of this list")
-    return at, transfer_id
+    return at, number

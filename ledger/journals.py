@@ -7,8 +7,9 @@ from sqlalchemy.orm import Session
 
 from ledger.errors import ReportError
 from ledger.formats import FORMATS, Format, Journal, JournalAccount, JournalEntry
-from ledger.store import journal, statements
+from ledger.store import journal
 from ledger.store import summaries as store
+from ledger.store.tables import transfers
 from ledger.summaries import hour_of
 from ledger.turnovers import Turnover, turnovers
 
@@ -85,13 +86,15 @@ def _accounts(
 def _entries(
     session: Session, start: datetime | None, end: datetime | None
 ) -> Iterator[Sequence[JournalEntry]]:
+    page = []
     for first, last in _stretches(session, start, end):
-        number = first
-        while page := statements.dated(
-            session, number=number, before=last, start=start, end=end, limit=_PAGE_ROWS
-        ):
-            yield [JournalEntry(number=n, transfer=transfer) for n, transfer in page]
-            number = page[-1][0] + 1
+        for number, row in store.sealed(session, transfers, first, last):
+            if (start is None or row["at"] >= start) and (end is None or row["at"] < end):
+                page.append(JournalEntry(number=number, transfer=journal.transfer_of(row)))
+            if len(page) == _PAGE_ROWS:
+                yield page
+                page = []
+    yield page
 
 
 def _stretches(

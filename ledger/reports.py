@@ -15,7 +15,7 @@ from core.clock import Clock
 from core.money import Currency
 from ledger import indicators
 from ledger.accounts import ACCOUNT_CLASSES, WALLET, class_of
-from ledger.cursors import line_cursor, line_of
+from ledger.cursors import place_cursor, place_of
 from ledger.domain import Page
 from ledger.errors import ReportError
 from ledger.policy import Budget
@@ -79,8 +79,14 @@ class Reports:
         opening = Turnover()
         if start is not None:
             opening = turnovers(session, start, codes=[code]).get(code, Turnover())
-        lines = statements.lines(
-            session, code, start=start, end=end, after=line_of(after), limit=limit
+        lines = statements.of_account(
+            session,
+            code,
+            after=place_of(after),
+            limit=limit,
+            start=start,
+            end=end,
+            moves_money=True,
         )
         during = closing.less(opening)
         return AccountStatement(
@@ -93,8 +99,10 @@ class Reports:
             credits=during.credits,
             closing=closing.balance,
             lines=Page(
-                items=tuple(lines),
-                next_cursor=line_cursor(lines[-1]) if len(lines) == limit else None,
+                items=tuple(line for _, line in lines),
+                next_cursor=(
+                    place_cursor(lines[-1][1].at, lines[-1][0]) if len(lines) == limit else None
+                ),
             ),
         )
 

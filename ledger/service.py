@@ -2,18 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from aem.proof import canonical_json, digest_of
 from core.clock import Clock
-from ledger.cursors import number_of
+from ledger.cursors import number_of, place_cursor, place_of
 from ledger.domain import Account, Batch, BatchResult, ExpireHold, Page, Transfer
 from ledger.errors import IdempotencyKeyReusedError, TransferNotFoundError
 from ledger.posting import Posting
-from ledger.store import journal
+from ledger.store import journal, statements, summaries
 from ledger.store import metering as metering_store
+from ledger.store.tables import transfers, usage
 from ledger.usage import UsageRecord
 
 PAGE_LIMIT_ROWS = 500
@@ -133,10 +135,21 @@ class Ledger:
         after: str = "",
         limit: int = PAGE_LIMIT_ROWS,
     ) -> Page[Transfer]:
-        """Return committed transfers in the order of the log, of one account or reference."""
+        """Return committed transfers in the order of the log, or those of a reference.
+
+        Those of an account come by their instants, and in the order of the log within one.
+        """
         limit = max(1, min(limit, PAGE_LIMIT_ROWS))
+        if account is not None and reference is None:
+            return _placed(
+                statements.of_account(session, account, after=place_of(after), limit=limit), limit
+            )
+        number = number_of(after)
+        if reference is None:
+            rows = summaries.sealed(session, transfers, 0 if number is None else number + 1, None)
+            return _page([(n, journal.transfer_of(row)) for n, row in islice(rows, limit)], limit)
         found = journal.list_transfers(
-            session, account=account, reference=reference, after=number_of(after), limit=limit
+            session, account=account, reference=reference, after=number, limit=limit
         )
         return _page(found, limit)
 
@@ -149,10 +162,23 @@ class Ledger:
         after: str = "",
         limit: int = PAGE_LIMIT_ROWS,
     ) -> Page[UsageRecord]:
-        """Return committed usage records in the order of the log, of one owner or reference."""
+        """Return committed usage records in the order of the log, or those of a reference.
+
+        Those of an owner come by their instants, and in the order of the log within one.
+        """
         limit = max(1, min(limit, PAGE_LIMIT_ROWS))
+        if owner is not None and reference is None:
+            return _placed(
+                statements.of_owner(session, owner, after=place_of(after), limit=limit), limit
+            )
+        number = number_of(after)
+        if reference is None:
+            rows = summaries.sealed(session, usage, 0 if number is None else number + 1, None)
+            return _page(
+                [(n, metering_store.usage_of(row)) for n, row in islice(rows, limit)], limit
+            )
         found = metering_store.list_usage(
-            session, owner=owner, reference=reference, after=number_of(after), limit=limit
+            session, owner=owner, reference=reference, after=number, limit=limit
         )
         return _page(found, limit)
 
@@ -165,15 +191,10 @@ class Ledger:
             AccountCodeError: the code belongs to no class of accounts.
         """
         limit = max(1, min(limit, PAGE_LIMIT_ROWS))
-        found = journal.list_transfers(
-            session,
-            account=code,
-            reference=None,
-            after=number_of(after),
-            limit=limit,
-            is_newest_first=True,
+        found = statements.of_account(
+            session, code, after=place_of(after), limit=limit, is_newest_first=True
         )
-        return Statement(account=self.account(session, code), transfers=_page(found, limit))
+        return Statement(account=self.account(session, code), transfers=_placed(found, limit))
 
 
 def _page(found: Sequence[tuple[Any, Any]], limit: int) -> Page[Any]:
@@ -181,4 +202,12 @@ def _page(found: Sequence[tuple[Any, Any]], limit: int) -> Page[Any]:
     return Page(
         items=tuple(item for _, item in found),
         next_cursor=str(found[-1][0]) if is_full and found else None,
+    )
+
+
+def _placed(found: Sequence[tuple[int, Any]], limit: int) -> Page[Any]:
+    is_full = len(found) == limit
+    return Page(
+        items=tuple(item for _, item in found),
+        next_cursor=place_cursor(found[-1][1].at, found[-1][0]) if is_full and found else None,
     )

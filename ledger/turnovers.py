@@ -86,17 +86,15 @@ def _single(
     codes: Sequence[str] | None,
 ) -> Iterable[Movement]:
     """Yield what the folded hours before an instant do not hold."""
-    for row in store.moved_between(session, known, None):
-        if hour is None or row.at < hour:
-            yield row.debit, row.credit, row.amount
+    for _, dated, debit, credit, amount in store.moved_between(session, known, None):
+        if hour is None or dated < hour:
+            yield debit, credit, amount
     if at is None or hour is None or at == hour:
         return
     if codes is not None:
-        rows = store.moved_of(session, codes=codes, start=hour, end=at)
+        yield from store.moved_of(session, codes=codes, start=hour, end=at)
     else:
-        rows = store.moved_in_hour(session, hour=hour, end=at, known=known)
-    for row in rows:
-        yield row.debit, row.credit, row.amount
+        yield from store.moved_in_hour(session, hour=hour, end=at, known=known)
 
 
 def money_utok(session: Session, at: datetime | None) -> int:
@@ -127,10 +125,10 @@ def _changes(session: Session, start: datetime, end: datetime) -> dict[datetime,
     changes: dict[datetime, int] = defaultdict(int)
     for hour, debits, credits_ in store.hourly(session, codes=_CONTRA, start=start, end=end):
         changes[hour] += int(debits) - int(credits_)
-    for row in store.moved_between(session, store.folded(session), None):
-        if start <= row.at < end:
-            sign = (row.debit in _CONTRA) - (row.credit in _CONTRA)
-            changes[hour_of(row.at)] += sign * row.amount
+    known = store.folded(session)
+    for _, at, debit, credit, amount in store.moved_between(session, known, None):
+        if start <= at < end:
+            changes[hour_of(at)] += ((debit in _CONTRA) - (credit in _CONTRA)) * amount
     return changes
 
 

@@ -81,13 +81,14 @@ def list_usage(
         query = query.where(usage.c.owner == owner)
     if reference is not None:
         query = query.where(usage.c.reference == reference)
-    return [(row["number"], _usage(row)) for row in session.execute(query).mappings()]
+    return [(row["number"], usage_of(row)) for row in session.execute(query).mappings()]
 
 
 def _attempt(row: RowMapping) -> Attempt:
     return Attempt(**{**row, "status": AttemptStatus(row["status"])})
 
 
-def _usage(row: RowMapping) -> UsageRecord:
+def usage_of(row: RowMapping) -> UsageRecord:
+    """Read a usage record's row."""
     fields: dict[str, Any] = {column.name: row[column.name] for column in usage.columns}
     return UsageRecord(**{**fields, "transfers": tuple(fields["transfers"].split())})

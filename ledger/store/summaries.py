@@ -3,7 +3,7 @@
 The sums are no authority: they are made from sealed records, and can be made again from them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.engine import RowMapping
 from sqlalchemy.orm import Session
 
 from core.database import UtcDateTime, metadata
@@ -35,6 +36,7 @@ from ledger.store.tables import (
     CODE,
     DAY,
     NAME,
+    RECORDS,
     REFERENCE,
     WORD,
     log_entries,
@@ -49,6 +51,7 @@ Rows = Sequence[Any]
 """Of a query, each with the columns that its function names, in that order."""
 
 _PROGRESS_ID = 1
+_PAGE_ROWS = 1_000
 
 progress = Table(
     "ledger_summary_progress",
@@ -116,21 +119,47 @@ def save_progress(session: Session, number: int) -> None:
 
 def moved_between(session: Session, start: int, end: int | None) -> Rows:
     """Return number, instant, accounts and amount of what records `start` up to `end` moved."""
-    return session.execute(_moved(_numbers(start, end))).all()
+    return [
+        (number, row["at"], row["debit"], row["credit"], row["amount"])
+        for number, row in sealed(session, transfers, start, end)
+        if row["phase"] in MOVED
+    ]
 
 
 def used_between(session: Session, start: int, end: int | None) -> Rows:
-    """Return what usage records among records `start` up to `end` say, without their keys' day."""
+    """Return instant, keys but the day, and figures of usage records `start` up to `end`."""
+    names = (*USAGE_KEYS[1:], *USAGE_SUMS[1:])
+    return [
+        (row["at"], *(row[name] for name in names))
+        for _, row in sealed(session, usage, start, end)
+    ]
+
+
+def sealed(
+    session: Session, table: Table, start: int, end: int | None
+) -> Iterator[tuple[int, RowMapping]]:
+    """Yield numbers and rows of a table's records `start` up to `end`, in the order of the log.
+
+    The log is read first, by its numbers alone, then its rows by their keys, a page at a time:
+    else each database's planner may guess that sorting all records of the kind is quicker.
+    """
+    (record,) = (name for name, one in RECORDS.items() if one is table)
+    number = log_entries.c.number
     query = (
-        select(
-            usage.c.at,
-            *(usage.c[name] for name in USAGE_KEYS[1:]),
-            *(usage.c[name] for name in USAGE_SUMS[1:]),
-        )
-        .join(log_entries, log_entries.c.record_id == usage.c.id)
-        .where(log_entries.c.record == "usage", _numbers(start, end))
+        select(number, log_entries.c.record, log_entries.c.record_id)
+        .order_by(number)
+        .limit(_PAGE_ROWS)
     )
-    return session.execute(query).all()
+    if end is not None:
+        query = query.where(number < end)
+    while page := session.execute(query.where(number >= start)).all():
+        ids = [entry.record_id for entry in page if entry.record == record]
+        found = session.execute(select(table).where(table.c.id.in_(ids))).mappings()
+        rows = {row["id"]: row for row in found}
+        for entry in page:  # a record that someone took away is the audit's to name
+            if entry.record == record and entry.record_id in rows:
+                yield entry.number, rows[entry.record_id]
+        start = page[-1].number + 1
 
 
 def add_account_sums(session: Session, rows: list[dict[str, Any]]) -> None:
@@ -238,24 +267,28 @@ def moved_of(session: Session, *, codes: Sequence[str], start: datetime, end: da
         for side in (transfers.c.debit, transfers.c.credit)
     ]
     found = {row.id: row for side in sides for row in session.execute(side)}
-    return list(found.values())
+    return [(row.debit, row.credit, row.amount) for row in found.values()]
 
 
 def moved_in_hour(session: Session, *, hour: datetime, end: datetime, known: int) -> Rows:
-    """Return what moved from the hour's beginning up to an instant within it, of all accounts.
+    """Return debit, credit and amount of what moved from an hour's beginning up to an instant.
 
     Args:
         session: the caller's transaction.
         hour: where it begins.
-        end: up to when.
+        end: up to when, within the hour.
         known: records that `log_hours` is about; all later ones are looked at.
     """
     stretch = session.execute(select(log_hours).where(log_hours.c.start == hour)).first()
-    dated = and_(transfers.c.at >= hour, transfers.c.at < end)
-    found = list(session.execute(_moved(_numbers(known, None), dated)))
-    if stretch is not None:
-        found += session.execute(_moved(_numbers(stretch.first, stretch.last + 1), dated))
-    return found
+    stretches = (
+        [(known, None)] if stretch is None else [(stretch.first, stretch.last + 1), (known, None)]
+    )
+    return [
+        (debit, credit, amount)
+        for first, last in stretches
+        for _, at, debit, credit, amount in moved_between(session, first, last)
+        if hour <= at < end
+    ]
 
 
 def hours_stretch(
@@ -291,23 +324,3 @@ def usage_by(
     for name, value in filters.items():
         query = query.where(columns[name] == value)
     return session.execute(query.group_by(*(columns[key] for key in keys))).all()
-
-
-def _moved(*conditions: ColumnElement[bool]) -> Select[Any]:
-    return (
-        select(
-            log_entries.c.number,
-            transfers.c.at,
-            transfers.c.debit,
-            transfers.c.credit,
-            transfers.c.amount,
-        )
-        .join(transfers, log_entries.c.record_id == transfers.c.id)
-        .where(log_entries.c.record == "transfer", transfers.c.phase.in_(MOVED), *conditions)
-        .order_by(log_entries.c.number)
-    )
-
-
-def _numbers(start: int, end: int | None) -> ColumnElement[bool]:
-    since = log_entries.c.number >= start
-    return since if end is None else and_(since, log_entries.c.number < end)

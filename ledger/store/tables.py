@@ -182,7 +182,7 @@ usage = Table(
     Column("id", ID, primary_key=True),
     Column("attempt_id", ID, ForeignKey(attempts.c.id), nullable=False, index=True),
     Column("at", UtcDateTime, nullable=False),
-    Column("owner", NAME, nullable=False, index=True),
+    Column("owner", NAME, nullable=False),
     Column("resource", REFERENCE, nullable=False),
     Column("provider", NAME, nullable=False),
     Column("quantity", BigInteger, nullable=False),
@@ -202,6 +202,7 @@ usage = Table(
     Column("payer", CODE, nullable=False),
     Column("reference", REFERENCE, nullable=False, index=True),
     Column("transfers", Text, nullable=False),
+    Index("ix_ledger_usage_owner_at", "owner", "at"),
     sqlite_with_rowid=False,
 )
 

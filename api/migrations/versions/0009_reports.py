@@ -8,7 +8,11 @@ from core.database import UtcDateTime
 revision = "0009"
 down_revision = "0008"
 
-_SIDES = ("debit", "credit")
+_DATED = (
+    ("ledger_transfers", "debit"),
+    ("ledger_transfers", "credit"),
+    ("ledger_usage", "owner"),
+)
 _USAGE_KEYS = {
     "day": 10,
     "owner": 128,
@@ -21,7 +25,7 @@ _USAGE_SUMS = ("records", "quantity", "cost_nusd", "burn_utok", "charge_utok")
 
 
 def upgrade() -> None:
-    """Make the tables; an account's transfers are found by instant, at no index more."""
+    """Make the tables; an account's records are found by instant, at no index more."""
     op.create_table(
         "ledger_summary_progress",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
@@ -59,16 +63,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(*_USAGE_KEYS, name="pk_ledger_usage_sums"),
         sqlite_with_rowid=False,
     )
-    for side in _SIDES:
-        op.drop_index(f"ix_ledger_transfers_{side}", "ledger_transfers")
-        op.create_index(f"ix_ledger_transfers_{side}_at", "ledger_transfers", [side, "at"])
+    for table, column in _DATED:
+        op.drop_index(f"ix_{table}_{column}", table)
+        op.create_index(f"ix_{table}_{column}_at", table, [column, "at"])
 
 
 def downgrade() -> None:
     """Undo `upgrade`."""
-    for side in _SIDES:
-        op.drop_index(f"ix_ledger_transfers_{side}_at", "ledger_transfers")
-        op.create_index(f"ix_ledger_transfers_{side}", "ledger_transfers", [side])
+    for table, column in _DATED:
+        op.drop_index(f"ix_{table}_{column}_at", table)
+        op.create_index(f"ix_{table}_{column}", table, [column])
     for table in (
         "ledger_usage_sums",
         "ledger_log_hours",
