@@ -35,6 +35,9 @@ SYNTHESIS_S = 60
 CASE_RUNS = 1_000_000
 """More than 60 seconds allow: time ends a search, and not the count of its runs."""
 
+TICK_S = 3600
+"""Prices stay as they were quoted: a search that takes its minute is to be judged all the same."""
+
 GOAL_SHARE = 0.75
 DAILY_NUSD = 100 * 10**9
 KAPPA_UTOK = 1_000 * 10**6
@@ -56,6 +59,7 @@ class Mended:
         outcome, reason: the order's.
         is_finalist: whether the search had anything to judge.
         passes_dev: whether that passes every dev case.
+        is_judged: whether the judge saw it; an order may end before, for want of money.
         runs, variants: what the search spent.
         elapsed_s: the whole order.
     """
@@ -68,6 +72,7 @@ class Mended:
     reason: str
     is_finalist: bool
     passes_dev: bool
+    is_judged: bool
     runs: int
     variants: int
     elapsed_s: float
@@ -80,7 +85,7 @@ class Mended:
     @property
     def is_overfit(self) -> bool:
         """Whether it passed every dev case and not the held-out ones."""
-        return self.passes_dev and not self.is_repaired
+        return self.passes_dev and self.is_judged and not self.is_repaired
 
 
 def main() -> None:
@@ -125,6 +130,7 @@ def measure(
         sandbox=sandbox,
         synthesis_session_s=str(SYNTHESIS_S),
         synthesis_case_runs=str(CASE_RUNS),
+        tick_interval_s=str(TICK_S),
     ) as service:
         client = team_client(service)
         run = BulkRun(client, terms(), parallel=parallel, tell=lambda _folder, _stage: None)
@@ -174,7 +180,8 @@ def outcome(client: Client, task: dict[str, Any], ending: Ending) -> Mended:
     """Read what an order says of its search."""
     if ending.order is None or ending.outcome not in ("accepted", "rejected"):
         raise SystemExit(f"{task['name']} could not be measured: {ending.outcome} {ending.detail}")
-    found = client.order(ending.order)["summary"].get("synthesis", {})
+    stages = client.order(ending.order)["summary"]
+    found = stages.get("synthesis", {})
     spent = found.get("statistics", {})
     is_finalist = bool(found.get("candidates"))
     return Mended(
@@ -186,6 +193,7 @@ def outcome(client: Client, task: dict[str, Any], ending: Ending) -> Mended:
         reason=ending.reason,
         is_finalist=is_finalist,
         passes_dev=is_finalist and spent["best_loss"] <= PASSED_LOSS,
+        is_judged="report" in stages.get("validation", {}),
         runs=spent.get("runs", 0),
         variants=spent.get("variants", 0),
         elapsed_s=ending.elapsed_s,
