@@ -233,15 +233,16 @@ class TestOutsideCheckpoints:
 
 
 class TestMoney:
-    def end(self, *rows: dict[str, object]) -> list[bytes]:
-        """Return an export of these transfers, honest but for what they do."""
+    def end(self, *rows: dict[str, object], cause: dict[str, object] | None = None) -> list[bytes]:
+        """Return an export of these transfers, and a usage record, honest but for what they do."""
         records = [record_line(row) for row in rows]
+        records += [record_line(cause, "usage")] if cause else []
         tree = GrowingTree()
         for record in records:
             tree.append(leaf_hash(record))
         leaves = leaves_line([leaf_hash(record) for record in records])
         end = ExportEnd(head=tree.frontier(), unsealed=None).to_line()
-        return [header(len(rows), KEYS).to_line(), leaves, *records, *LINES[-3:-1], end]
+        return [header(len(records), KEYS).to_line(), leaves, *records, *LINES[-3:-1], end]
 
     @pytest.mark.parametrize(
         ("change", "why"),
@@ -288,6 +289,22 @@ class TestMoney:
         assert (report.receipts.first_bad.id, report.receipts.first_bad.number) == ("tra_1", 1)
         assert not report.identity.holds
 
+    @pytest.mark.parametrize(("burn_utok", "holds"), [(5, True), (4, False), (6, False)])
+    def test_a_burn_is_paid_for_to_the_unit(self, burn_utok: int, *, holds: bool) -> None:
+        burned = transfer(1, debit="wallet:acme", credit="burn", currency="utok")
+        cause = {
+            "id": "use_1",
+            "attempt_id": "try-1",
+            "transfers": "tra_0 tra_1",
+            "burn_utok": burn_utok,
+            "shortfall_utok": 0,
+        }
+        report = verified(self.end(transfer(0), burned, cause=cause))
+        assert report.log.holds
+        bad = report.receipts.first_bad
+        assert holds is (bad is None)
+        assert bad is None or (bad.record, bad.id, bad.number) == ("usage", "use_1", 2)
+
     def test_an_account_of_no_kind_and_a_missing_one_are_named(self) -> None:
         row = {
             "code": "swiss:vault",
@@ -315,6 +332,12 @@ DAMAGES: dict[str, Callable[[list[bytes]], list[bytes]]] = {
     "a line that is no JSON": lambda lines: [*lines[:3], b"{", *lines[3:]],
     "a line of nothing": lambda lines: [*lines[:3], b"", *lines[3:]],
     "an unknown line": lambda lines: [*lines[:3], b'{"a":1}', *lines[3:]],
+    "fewer records than the header says": lambda lines: [header(5, KEYS).to_line(), *lines[1:]],
+    "a leaf without its record": lambda lines: [
+        *lines[:-1],
+        leaves_line([b"x" * 32]),
+        lines[-1],
+    ],
     "an unknown problem": lambda lines: [
         *lines[:3],
         problem_line("sorry", record="a", record_id="b"),
