@@ -216,13 +216,16 @@ def _text(data: bytes) -> str | None:
 
 
 def _by_relevance(bundle: Bundle, scores: Scores) -> Sequence[str]:
-    """Order files: the entry, files of tracebacks, other sources, the manifest, the rest."""
+    """Order files: entry or messages, files of tracebacks, other sources, manifest, the rest."""
     manifest = bundle.manifest
-    entry = manifest.entry.path if manifest.entry is not None else ""
+    entries = {
+        *([manifest.entry.path] if manifest.entry is not None else []),
+        *([manifest.prompt.messages] if manifest.prompt is not None else []),
+    }
     errors = "\n".join(sorted({score.error for score in scores.values() if score.error}))
 
     def rank(path: str) -> tuple[int, int, str]:
-        if path == entry:
+        if path in entries:
             group = 0
         elif path in errors:
             group = 1

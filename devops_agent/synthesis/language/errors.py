@@ -13,9 +13,10 @@ AemError
         |-- EditOutsideError         the path leads out of the artifact
         |-- EditForbiddenError       a file that a proposal may not make or change
         |-- EditNoChangeError        afterwards everything is as before
-        |-- ManifestChangedError     name, kind, limits, requirements, schemas or self-test differ
+        |-- ManifestChangedError     name, kind, limits, schemas, self-test ... would change
         |-- SecretMovedError         a secret's placeholder stands where the secret was not
         |-- SourceBrokenError        a Python file would not compile
+        |-- PromptBrokenError        messages or demonstrations could not be read any more
         |-- BundleUnsoundError       the files together are no artifact
         `-- ProposalRepeatedError    the very same files were tried before
 """
@@ -105,6 +106,12 @@ class SourceBrokenError(ProposalRefusedError):
     """A Python file would not compile."""
 
     reason = "source_broken"
+
+
+class PromptBrokenError(ProposalRefusedError):
+    """A prompt's messages or demonstrations could not be read any more."""
+
+    reason = "prompt_broken"
 
 
 class BundleUnsoundError(ProposalRefusedError):

@@ -12,6 +12,7 @@ from aem.artifact import (
     Bundle,
     PathTooLongError,
     UnsafePathError,
+    read_prompt,
 )
 from devops_agent.synthesis.language.errors import (
     BundleUnsoundError,
@@ -21,6 +22,7 @@ from devops_agent.synthesis.language.errors import (
     EditNotFoundError,
     EditOutsideError,
     ManifestChangedError,
+    PromptBrokenError,
     SecretMovedError,
     SourceBrokenError,
 )
@@ -80,6 +82,8 @@ class Patcher:
         for path, data in changes.items():
             if path.endswith(".py"):
                 _require_source(path, data)
+        if bundle.manifest.prompt is not None:
+            _require_prompt(bundle)
         return bundle
 
     def _require_allowed(self, base: Bundle, path: str) -> None:
@@ -194,6 +198,13 @@ def _bundle(base: Bundle, changes: Mapping[str, bytes]) -> Bundle:
         return base.replace(changes)
     except ArtifactError as error:
         raise BundleUnsoundError(str(error)) from error
+
+
+def _require_prompt(bundle: Bundle) -> None:
+    try:
+        read_prompt(bundle)
+    except ArtifactError as error:
+        raise PromptBrokenError(f"{error.reason}: {error}") from error
 
 
 def _require_source(path: str, data: bytes) -> None:

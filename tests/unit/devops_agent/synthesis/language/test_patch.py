@@ -9,6 +9,7 @@ from devops_agent.synthesis.language.reply import read_reply
 from devops_agent.synthesis.language.scrubbing import Scrubber
 from tests.fakes.bundles import echo_bundle
 from tests.fakes.chat_models import proposal, replacing, rewriting
+from tests.fakes.prompts import prompt_bundle
 
 SECRET = "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9b"
 CLIENT = f"KEY = '{SECRET}'\n\n\ndef call():\n    return KEY\n"
@@ -195,3 +196,33 @@ class TestSecrets:
     )
     def test_a_secret_goes_nowhere_else(self, path: str, content: str) -> None:
         assert refusal(rewriting(path, content)) == "secret_moved"
+
+
+class TestPrompts:
+    BUNDLE = prompt_bundle()
+
+    def apply(self, text: str) -> Bundle:
+        patcher = Patcher(self.BUNDLE, Scrubber([]))
+        proposal = read_reply(ChatReply(text=text))
+        return patcher.apply(self.BUNDLE, proposal, shown_whole=set(self.BUNDLE.files))
+
+    def test_messages_are_edited(self) -> None:
+        found = self.apply(replacing("messages.json", "Find the word", "Find the one word"))
+        assert b"Find the one word" in found.files["messages.json"]
+
+    @pytest.mark.parametrize(
+        ("path", "search", "replace", "reason"),
+        [
+            ("messages.json", "Text: {{text}}", "Text: {{nothing}}", "prompt_broken"),
+            ("messages.json", "Text: {{text}}", "Text: {{text", "prompt_broken"),
+            ("messages.json", '"user"', '"nobody"', "prompt_broken"),
+            ("messages.json", "[", "", "prompt_broken"),
+            ("artifact.toml", "max_tokens = 64", "max_tokens = 6400", "manifest_changed"),
+            ("artifact.toml", '"small"', '"large"', "manifest_changed"),
+            ("schema/output.json", '"word"]', '"words"]', "manifest_changed"),
+        ],
+    )
+    def test_a_prompt_stays_one(self, path: str, search: str, replace: str, reason: str) -> None:
+        with pytest.raises(ProposalRefusedError) as caught:
+            self.apply(replacing(path, search, replace))
+        assert caught.value.reason == reason
