@@ -10,7 +10,18 @@ from fastapi.concurrency import run_in_threadpool
 from api import errors
 from api.bodies import BodyLimit
 from api.composition import Service
-from api.routes import artifacts, audit, budgets, events, gold, keys, ledger, orders, service
+from api.routes import (
+    artifacts,
+    audit,
+    budgets,
+    events,
+    gold,
+    keys,
+    ledger,
+    orders,
+    reports,
+    service,
+)
 
 
 def create_app(built: Service, *, started: Callable[[], None] = lambda: None) -> FastAPI:
@@ -38,6 +49,7 @@ def create_app(built: Service, *, started: Callable[[], None] = lambda: None) ->
     app.state.stopping = threading.Event()
     app.add_middleware(BodyLimit)
     errors.install(app)
-    for module in (service, keys, budgets, ledger, audit, gold, artifacts, orders, events):
+    modules = (service, keys, budgets, ledger, reports, audit, gold, artifacts, orders, events)
+    for module in modules:
         app.include_router(module.router)
     return app

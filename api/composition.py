@@ -37,7 +37,18 @@ from devops_agent import (
     Validation,
 )
 from gold import GoldService, Judge
-from ledger import Audit, Budgets, Checkpoints, Export, Ledger, Metering, Proofs
+from ledger import (
+    Audit,
+    Budgets,
+    Checkpoints,
+    Export,
+    Journals,
+    Ledger,
+    Metering,
+    Proofs,
+    Reports,
+    Summaries,
+)
 from market import DEFAULT_RESOURCES, Catalogue, Market, MarketSettings, Ticker, Upstream
 from registry import GitProjection, Registry
 from sandbox import Sandbox, select_sandbox
@@ -49,6 +60,9 @@ POINTER_CHECK_INTERVAL_S = 600.0
 """Pointers last for days and are renewed half-way: any part of an hour is often enough."""
 
 HOLD_EXPIRY_INTERVAL_S = 10.0
+
+FOLDING_INTERVAL_S = 2.0
+"""Reports add what is not folded in yet: an interval's records are few."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +180,8 @@ def _build_parts(
         audit=Audit(signer=signer, origin=LOG_ORIGIN),
         export=Export(signer=signer, origin=LOG_ORIGIN),
         proofs=Proofs(signer=signer),
+        reports=Reports(clock=clock),
+        journals=Journals(),
         checkpoints=checkpoints,
         checkpointing=CheckpointLoop(
             database, checkpoints, interval_s=settings.checkpoint_interval_s
@@ -287,6 +303,11 @@ def _upkeep(parts: Parts) -> Upkeep:
                 name="expire holds",
                 interval_s=HOLD_EXPIRY_INTERVAL_S,
                 run=parts.ledger.expire_holds,
+            ),
+            Chore(
+                name="fold records into sums",
+                interval_s=FOLDING_INTERVAL_S,
+                run=Summaries().advance,
             ),
         ],
     )

@@ -11,7 +11,7 @@ from core.events import EventLog
 from core.signing import Signer
 from devops_agent import DurableWork, Orders, OrderTerms
 from gold import GoldService
-from ledger import Audit, Budgets, Checkpoints, Export, Ledger, Proofs
+from ledger import Audit, Budgets, Checkpoints, Export, Journals, Ledger, Proofs, Reports
 from market import Catalogue, Market, Upstream
 from registry import GitProjection, Registry
 
@@ -31,6 +31,8 @@ class Parts:
     audit: Audit
     export: Export
     proofs: Proofs
+    reports: Reports
+    journals: Journals
     checkpoints: Checkpoints
     checkpointing: CheckpointLoop
     catalogue: Catalogue

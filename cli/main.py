@@ -20,7 +20,7 @@ _COMMANDS = {
     "promote": Lazy(module=_VERSIONS, help="Point a channel to a version."),
     "rollback": Lazy(module=_VERSIONS, help="Point a channel back to the version before."),
     "wallet": Lazy(module=_MONEY, help="Show a wallet: balance, threshold, transfers."),
-    "ledger": Lazy(module=_MONEY, help="Read the ledger: accounts, transfers, usage."),
+    "ledger": Lazy(module="cli.remote.ledger", help="Read the ledger, and report on it."),
     "budget": Lazy(module=_MONEY, help="Set budgets and hand out their tokens."),
     "audit": Lazy(module="cli.remote.audit", help="Prove that the ledger is whole."),
     "prices": Lazy(module=_MONEY, help="Show the market's current prices."),

@@ -16,10 +16,7 @@ from cli.output import (
     usd,
 )
 from cli.remote.connection import connect, remote
-
-LIST_ROWS = 50
-limit_option = click.option("--limit", default=LIST_ROWS, show_default=True, help="Rows at most.")
-cursor_option = click.option("--cursor", help="Continue a listing where it ended.")
+from cli.remote.listings import print_transfers
 
 
 @click.command()
@@ -45,85 +42,7 @@ def wallet(owner: str | None, *, as_json: bool) -> None:
             "may order": found["may_order"],
         }
     )
-    _print_transfers("\nTransfers", found["transfers"], found["account"])
-
-
-@click.group()
-def ledger() -> None:
-    """Read the ledger: accounts, transfers, usage."""
-
-
-@ledger.command("accounts")
-@limit_option
-@cursor_option
-@json_option
-@remote
-def list_accounts(limit: int, cursor: str | None, *, as_json: bool) -> None:
-    """List accounts with their balances."""
-    with connect() as client:
-        found = client.accounts(limit=limit, cursor=cursor)
-    if as_json:
-        print_json(found)
-        return
-    rows = [
-        (account["code"], _amount(account["balance"], account["currency"]))
-        for account in found["items"]
-    ]
-    print_table("Accounts", ("account", ">balance"), rows)
-    _print_cursor(found)
-
-
-@ledger.command("transfers")
-@click.option("--account", help="Only those that touch this account.")
-@click.option("--reference", help="Only those of this order.")
-@limit_option
-@cursor_option
-@json_option
-@remote
-def list_transfers(
-    account: str | None, reference: str | None, limit: int, cursor: str | None, *, as_json: bool
-) -> None:
-    """List transfers in the order of the log."""
-    with connect() as client:
-        found = client.transfers(account=account, reference=reference, limit=limit, cursor=cursor)
-    if as_json:
-        print_json(found)
-        return
-    _print_transfers("Transfers", found["items"], account)
-    _print_cursor(found)
-
-
-@ledger.command("usage")
-@click.option("--owner", help="Only what this agent used.")
-@click.option("--reference", help="Only what this order used.")
-@limit_option
-@cursor_option
-@json_option
-@remote
-def list_usage(
-    owner: str | None, reference: str | None, limit: int, cursor: str | None, *, as_json: bool
-) -> None:
-    """List what was used: time, agent, resource, quantity, cost, quality, latency, status."""
-    with connect() as client:
-        found = client.usage(owner=owner, reference=reference, limit=limit, cursor=cursor)
-    if as_json:
-        print_json(found)
-        return
-    rows = [
-        (
-            record["at"],
-            record["owner"],
-            record["resource"],
-            f"{record['quantity']} {record['unit']}",
-            usd(record["cost_nusd"]),
-            tokens(record["charge_utok"]),
-            record["status"],
-        )
-        for record in found["items"]
-    ]
-    columns = ("at", "agent", "resource", ">quantity", ">USD", ">tokens", "status")
-    print_table("Usage", columns, rows)
-    _print_cursor(found)
+    print_transfers("\nTransfers", found["transfers"], found["account"])
 
 
 @click.group()
@@ -228,36 +147,6 @@ def models(*, as_json: bool) -> None:
     print_table("Models", ("model", "provider", ">context", ">reply", "reply schemas"), rows)
 
 
-def _print_transfers(title: str, transfers: list[dict[str, Any]], account: str | None) -> None:
-    rows = [
-        (
-            transfer["at"],
-            transfer["kind"],
-            transfer["phase"],
-            _signed(transfer, account),
-            f"{transfer['debit']} -> {transfer['credit']}",
-            transfer["memo"] or transfer["reference"],
-        )
-        for transfer in transfers
-    ]
-    columns = ("at", "kind", "phase", ">amount", "from -> to", "about")
-    print_table(title, columns, rows)
-
-
-def _signed(transfer: dict[str, Any], account: str | None) -> str:
-    sign = "-" if account is not None and transfer["debit"] == account else ""
-    return sign + _amount(transfer["amount"], transfer["currency"])
-
-
-def _amount(amount: int, currency: str) -> str:
-    return f"{tokens(amount)} tok" if currency == "utok" else f"{usd(amount)} USD"
-
-
-def _print_cursor(found: dict[str, Any]) -> None:
-    if found["next_cursor"]:
-        click.echo(f"\nmore: --cursor {found['next_cursor']}")
-
-
 def _print_budget(state: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(state)
@@ -286,4 +175,3 @@ def _print_budget(state: dict[str, Any], *, as_json: bool) -> None:
 
 def _balance(account: dict[str, Any]) -> int:
     return int(account["credits_posted"] - account["debits_posted"])
-

@@ -11,6 +11,7 @@ import httpx
 from aem.artifact import Bundle
 from aem.client.connection import DEFAULT_TIMEOUT_S, Connection
 from aem.client.events import EventStream
+from aem.client.reports import Reports
 from aem.proof import Envelope
 
 Json = dict[str, Any]
@@ -54,6 +55,7 @@ class Client:
         self._connection = Connection(
             base_url, api_key, transport=transport, timeout_s=timeout_s, sleep=sleep
         )
+        self.reports = Reports(self._connection)
 
     def __enter__(self) -> Self:
         """Return itself."""

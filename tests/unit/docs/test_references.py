@@ -23,7 +23,7 @@ import market
 import registry
 import sandbox
 from aem.errors import SdkError
-from api.routes import artifacts, audit, budgets, events, keys, orders, service
+from api.routes import artifacts, audit, budgets, events, keys, orders, reports, service
 from api.routes import gold as gold_routes
 from api.routes import ledger as ledger_routes
 from api.settings import Settings
@@ -234,7 +234,18 @@ def finding_of(call: ast.Call, method: str) -> Iterator[str]:
 
 
 def test_every_route_is_described_and_no_other() -> None:
-    parts = (artifacts, audit, budgets, events, gold_routes, keys, ledger_routes, orders, service)
+    parts = (
+        artifacts,
+        audit,
+        budgets,
+        events,
+        gold_routes,
+        keys,
+        ledger_routes,
+        orders,
+        reports,
+        service,
+    )
     known = {
         f"{method} {route.path}"
         for module in parts

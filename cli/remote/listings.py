@@ -1,0 +1,44 @@
+"""Transfers and amounts as commands print them, and the options of every listing."""
+
+from typing import Any
+
+import click
+
+from cli.output import print_table, tokens, usd
+
+LIST_ROWS = 50
+limit_option = click.option("--limit", default=LIST_ROWS, show_default=True, help="Rows at most.")
+cursor_option = click.option("--cursor", help="Continue a listing where it ended.")
+
+
+def print_transfers(title: str, transfers: list[dict[str, Any]], account: str | None) -> None:
+    """Print transfers; those that an account pays with a minus."""
+    rows = [
+        (
+            transfer["at"],
+            transfer["kind"],
+            transfer["phase"],
+            _signed(transfer, account),
+            f"{transfer['debit']} -> {transfer['credit']}",
+            transfer["memo"] or transfer["reference"],
+        )
+        for transfer in transfers
+    ]
+    columns = ("at", "kind", "phase", ">amount", "from -> to", "about")
+    print_table(title, columns, rows)
+
+
+def _signed(transfer: dict[str, Any], account: str | None) -> str:
+    sign = "-" if account is not None and transfer["debit"] == account else ""
+    return sign + amount_text(transfer["amount"], transfer["currency"])
+
+
+def amount_text(amount: int, currency: str) -> str:
+    """Write an amount with its unit."""
+    return f"{tokens(amount)} tok" if currency == "utok" else f"{usd(amount)} USD"
+
+
+def print_cursor(found: dict[str, Any]) -> None:
+    """Say how to read on."""
+    if found["next_cursor"]:
+        click.echo(f"\nmore: --cursor {found['next_cursor']}")
