@@ -5,10 +5,7 @@ The tables are copies of the ledger's, with its columns, checks and indexes, but
 keys. PostgreSQL gets sets (lock the accounts in their order, insert, add up), SQLite a loop.
 """
 
-import hashlib
-import json
 import sqlite3
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -153,14 +150,3 @@ class BareSqlite:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
-
-
-def bare_verification(lines: Sequence[bytes]) -> float:
-    """Read records and hash each twice, as leaf and as node; return records a second."""
-    started_s = time.perf_counter()
-    node = b""
-    for line in lines:
-        json.loads(line)
-        leaf = hashlib.sha256(b"\x00" + line).digest()
-        node = hashlib.sha256(b"\x01" + node + leaf).digest()
-    return len(lines) / (time.perf_counter() - started_s)

@@ -6,7 +6,8 @@ The service object is called from threads, without HTTP, on a PostgreSQL cluster
 starts with `benchmarks.postgres.SETTINGS` (fsync on), and on SQLite. Single transfers go through
 the group-commit writer, each caller waiting for its own; batches are independent ones of 500, in
 sessions of their own. Bare SQL writes the same rows in sets of the same size over as many
-connections, without tree, keys and rules. A figure's spread is that of its rounds.
+connections, without tree, keys and rules. Verification is that of an export
+(`benchmarks.verification`). A figure's spread is that of its rounds.
 """
 
 import argparse
@@ -20,14 +21,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks.bare_ledger import BarePostgres, BareSqlite, bare_verification
+from benchmarks import verification
+from benchmarks.bare_ledger import BarePostgres, BareSqlite
 from benchmarks.figures import Figure, compare, show
 from benchmarks.ledger_load import BATCH, Bench, random_pairs, rate
 from benchmarks.postgres import SETTINGS, Cluster
-from core.signing import KeyFileSigner
-from ledger import Audit
-from ledger.records import record_bytes
-from ledger.store import log
 
 CLIENTS = 32
 CONNECTIONS = 2
@@ -37,7 +35,6 @@ SCALE = 32
 """Of TPC-B: at least the number of its clients, or they wait for each other's branch."""
 
 SMALL_ROWS = 100_000
-VERIFIED_ROWS = 20_000
 
 Runs = dict[str, list[float]]
 Measure = Callable[[], float]
@@ -59,7 +56,6 @@ class Measures:
             **self._processes(),
             **self._grown(),
             **self._sqlite(),
-            **self._verification(),
         }
 
     def _postgres(self) -> dict[str, Measure]:
@@ -140,28 +136,6 @@ class Measures:
             "sqlite batches": lambda: bench.batches(connections=1, seconds=self._seconds),
         }
 
-    def _verification(self) -> dict[str, Measure]:
-        bench = Bench.prepared(self._cluster.create("verified"))
-        source = random.Random(0)
-        for _ in range(VERIFIED_ROWS // BATCH):
-            bench.post_batch(random_pairs(source, BATCH))
-        signer = KeyFileSigner(self._folder / "keys")
-        signer.create_missing()
-        audit = Audit(signer=signer, origin="benchmark")
-        with bench.database.reading() as session:
-            lines = [record_bytes(entry.record, entry.row or {}) for entry in log.entries(session)]
-
-        def verified() -> float:
-            with bench.database.reading() as session:
-                started_s = time.perf_counter()
-                report = audit.verify(session)
-                elapsed_s = time.perf_counter() - started_s
-            if not report.verified:
-                raise SystemExit(f"the benchmark's ledger is broken: {report.to_json()}")
-            return len(lines) / elapsed_s
-
-        return {"bare verification": lambda: bare_verification(lines), "verification": verified}
-
 
 def loop(work: Callable[[random.Random], int], seconds: float) -> float:
     """Work in this thread, whose SQLite's connection is; return what it did a second."""
@@ -221,7 +195,6 @@ GOALS: Sequence[tuple[str, str, str, float | None]] = (
     ("SQLite: single transfers, 32 threads; bare loop", "sqlite single 32", "sqlite bare 1", None),
     ("SQLite: single transfers, 1 thread; bare loop", "sqlite single 1", "sqlite bare 1", None),
     ("SQLite: independent batches; bare loop", "sqlite batches", "sqlite bare", None),
-    ("verification; bare json.loads and two hashes", "verification", "bare verification", 0.5),
 )
 
 
@@ -257,7 +230,8 @@ def main() -> None:
             cluster, Path(folder), seconds=options.seconds, growth=options.growth
         ).all()
         runs = measure(measures, options.rounds)
-    show(figures(runs, options.growth), as_json=options.json)
+    found = [*figures(runs, options.growth), *verification.figures(runs=options.rounds)]
+    show(found, as_json=options.json)
 
 
 if __name__ == "__main__":
