@@ -78,7 +78,8 @@ def lock_accounts(session: Session, codes: Iterable[str]) -> dict[str, Account]:
         return {}
     found = lock_rows(session, accounts, wanted)
     if len(found) < len(wanted):
-        insert_missing(session, accounts, [row_of(new_account(code)) for code in wanted])
+        missing = sorted(set(wanted) - {row.code for row in found})
+        insert_missing(session, accounts, [row_of(new_account(code)) for code in missing])
         found = lock_rows(session, accounts, wanted)
     return {row.code: _account(row) for row in found}
 

@@ -5,36 +5,41 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Table, UniqueConstraint, delete, insert, select, text, update
+from sqlalchemy import Connection, Table, delete, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from aem.proof import Checkpoint, Envelope, GrowingTree, canonical_json
 from core.database import metadata
-from core.guards import Guard, creation, removal
 from ledger.records import record_hash
 from ledger.store import log
-from ledger.store.tables import APPEND_ONLY, budgets, checkpoints, log_entries, log_head
+from ledger.store.tables import budgets, checkpoints, log_entries, log_head
 
 
-def guard_of(table: Table) -> Guard:
-    """Return the guard that a table's own keys ask for."""
-    unique = [c.columns for c in table.constraints if isinstance(c, UniqueConstraint)]
-    keys = [tuple(column.name for column in key) for key in (table.primary_key.columns, *unique)]
-    return Guard(table=table.name, keys=tuple(sorted(keys)))
-
-
-GUARDS = [guard_of(table) for table in APPEND_ONLY]
+_TRIGGERS = {
+    "sqlite": (
+        "SELECT name, tbl_name, sql FROM sqlite_master"
+        " WHERE type = 'trigger' AND tbl_name LIKE 'ledger_%'"
+    ),
+    "postgresql": (
+        "SELECT tgname, relname, pg_get_triggerdef(pg_trigger.oid) FROM pg_trigger"
+        " JOIN pg_class ON pg_class.oid = tgrelid"
+        " WHERE NOT tgisinternal AND relname LIKE 'ledger_%%'"
+    ),
+}
 
 
 @contextmanager
 def unguarded(connection: Connection) -> Iterator[None]:
     """Drop all guards of the ledger, and put them back as if nothing had been."""
     dialect = connection.dialect.name
-    for statement in removal(dialect, GUARDS):
-        connection.exec_driver_sql(statement)
+    place = " ON {table}" if dialect == "postgresql" else ""
+    guards = connection.exec_driver_sql(_TRIGGERS[dialect]).all()
+    assert guards
+    for name, table, _ in guards:
+        connection.exec_driver_sql(f"DROP TRIGGER {name}" + place.format(table=table))
     yield
-    for statement in creation(dialect, GUARDS):
-        connection.exec_driver_sql(statement)
+    for _, _, definition in guards:
+        connection.exec_driver_sql(definition)
 
 
 def tamper(connection: Connection, *statements: str) -> None:

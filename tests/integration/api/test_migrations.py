@@ -12,6 +12,8 @@ EXPECTED_GUARDS = 3
 """Triggers of each guarded table: update, delete, replace or truncate."""
 
 GUARDED = (
+    "ledger_accounts",
+    "ledger_holds",
     "ledger_transfers",
     "ledger_usage",
     "ledger_log_entries",

@@ -1,9 +1,12 @@
 # ruff: noqa: S608 - statements are made of our own names
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from core.database import metadata
+from ledger import Hold
 from ledger.store.tables import APPEND_ONLY
 from tests.fakes.bank import Bank
 
@@ -26,12 +29,12 @@ def used(funded: Bank) -> Bank:
     return funded
 
 
-def refuse(bank: Bank, statement: str) -> None:
+def refuse(bank: Bank, statement: str, why: str = "append-only") -> None:
     """Run a statement as a stranger would, without what our own connections switch on."""
     with bank.database.writing_engine.connect() as connection:
         if bank.database.is_sqlite:
             connection.execute(text("PRAGMA recursive_triggers=OFF"))
-        with pytest.raises(DBAPIError, match="append-only"):
+        with pytest.raises(DBAPIError, match=why):
             connection.execute(text(statement))
 
 
@@ -70,3 +73,56 @@ def test_a_replacing_insert_by_another_unique_key_is_refused(used: Bank) -> None
 
 def test_every_append_only_table_is_guarded_here() -> None:
     assert {table.name for table in APPEND_ONLY} == CHANGES.keys()
+
+
+FORWARD = {
+    "ledger_accounts": (
+        "floor = 0 WHERE floor IS NULL",
+        "floor = NULL WHERE floor = 0",
+        "floor = -5 WHERE floor = 0",
+        "currency = 'nusd' WHERE code = 'burn'",
+        "code = 'burned' WHERE code = 'burn'",
+        "credits_posted = credits_posted - 1 WHERE code = 'burn'",
+        "debits_posted = debits_posted - 1 WHERE code = 'mint'",
+    ),
+    "ledger_holds": (
+        "amount = amount - 1 WHERE status = 'open'",
+        "debit = 'wallet:thief' WHERE status = 'open'",
+        "credit = 'wallet:thief' WHERE status = 'open'",
+        "expires_at = NULL WHERE expires_at IS NOT NULL",
+        "expires_at = (SELECT max(at) FROM ledger_transfers) WHERE expires_at IS NULL",
+        "status = 'open' WHERE status = 'posted'",
+        "status = 'voided' WHERE status = 'posted'",
+    ),
+}
+
+
+def test_accounts_and_holds_only_go_forward(funded: Bank, subtests: pytest.Subtests) -> None:
+    funded.admit("settled")
+    funded.settle("settled")
+    funded.admit("open")
+    funded.post(
+        Hold(
+            debit="wallet:acme.bot",
+            credit="escrow:o",
+            amount=1,
+            kind="test",
+            expires_at=funded.clock.now() + timedelta(days=1),
+        ),
+        key="expiring",
+    )
+    for table, changes in FORWARD.items():
+        for change in (f"UPDATE {table} SET {change}" for change in changes):
+            with subtests.test(change):
+                rows = change.partition(" WHERE ")[2]
+                with funded.database.reading() as session:
+                    hit = text(f"SELECT count(*) FROM {table} WHERE {rows}")
+                    assert session.execute(hit).scalar_one() > 0
+                refuse(funded, change, "only goes forward")
+        refuse(funded, f"DELETE FROM {table}", "only goes forward")
+        if funded.database.is_sqlite:
+            replacing = f"REPLACE INTO {table} SELECT * FROM {table} LIMIT 1"
+        else:
+            replacing = f"TRUNCATE {table} CASCADE"
+        refuse(funded, replacing, "forward|append-only")
+    assert funded.verify().verified
