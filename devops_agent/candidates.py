@@ -21,7 +21,7 @@ from devops_agent.evaluation import (
     dev_case,
     holdout_cases,
 )
-from devops_agent.metering import SEARCH_MIN_MS, Affordable, Use, judging_charge
+from devops_agent.metering import SEARCH_MIN_MS, Affordable, Use, judging_reserve
 from devops_agent.model_calls import OrderModels
 from devops_agent.prompts import judged_runs, judging_use, sandbox_for
 from devops_agent.sessions import metered_session, session_limits
@@ -112,7 +112,7 @@ class CandidateSearch:
     def _judging(self, session: Session, order: Order) -> list[Use]:
         """Return what judging the finalist and the incumbent is expected to take at most."""
         cases = holdout_cases(self._gold.show(session, order.request.gold))
-        judging = judging_charge(self._terms, holdout_cases=cases)
+        judging = judging_reserve(self._terms, holdout_cases=cases)
         bundle = _submitted(session, order.id)
         if bundle.manifest.prompt is None:
             return [judging]

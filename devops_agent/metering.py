@@ -79,6 +79,15 @@ def judging_charge(terms: OrderTerms, *, holdout_cases: int) -> Use:
     return Use(sandbox_ms=runs * terms.judged_case_ms, judged_cases=runs)
 
 
+def judging_reserve(terms: OrderTerms, *, holdout_cases: int) -> Use:
+    """Return what an escrow keeps aside for judging until the search has ended.
+
+    Prices follow use, and may have doubled by then (k = 1, from an idle market to a full one).
+    """
+    charge = judging_charge(terms, holdout_cases=holdout_cases)
+    return Use(sandbox_ms=2 * charge.sandbox_ms, judged_cases=2 * charge.judged_cases)
+
+
 class Affordable(Protocol):
     """Tells whether an escrow covers some uses together, the fee kept aside."""
 
@@ -142,7 +151,7 @@ class OrderMetering:
         self, session: Session, *, budget: str, holdout_cases: int, models: Sequence[str] = ()
     ) -> Quote:
         """Quote an order at the prices in force: from the shortest search to the longest."""
-        judging = judging_charge(self._terms, holdout_cases=holdout_cases)
+        judging = judging_reserve(self._terms, holdout_cases=holdout_cases)
         judged = judging.judged_cases * MILLIUNITS_PER_UNIT
         return self._market.quote(
             session,

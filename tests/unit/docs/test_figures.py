@@ -61,7 +61,7 @@ class TestMoney:
         fee = Decimal(terms.fee_utok) / 10**6
         judging_ms = 6 * terms.judged_case_ms
         search_ms = terms.synthesis_session_s * 1000
-        maximum = fee + self.tokens(sandbox_ms=judging_ms + search_ms, cases=6)
+        maximum = fee + self.tokens(sandbox_ms=2 * judging_ms + search_ms, cases=12)
         search = self.tokens(sandbox_ms=2623, cases=0)
         judging = self.tokens(sandbox_ms=judging_ms, cases=6)
         told = dict(
@@ -72,7 +72,7 @@ class TestMoney:
             )
         )
         assert {step: Decimal(amount) for step, amount in told.items()} == {
-            "quoted minimum": fee + self.tokens(sandbox_ms=judging_ms + 5000, cases=6),
+            "quoted minimum": fee + self.tokens(sandbox_ms=2 * judging_ms + 5000, cases=12),
             "quoted maximum": maximum,
             "escrow": maximum,
             "search is admitted": self.tokens(sandbox_ms=search_ms, cases=0),
