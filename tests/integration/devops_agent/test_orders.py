@@ -335,13 +335,13 @@ def test_a_head_that_keeps_moving_ends_the_order(
 def test_an_escrow_that_runs_out_is_the_buyers_affair(
     dear_house: RunningService, sandbox: StagedSandbox
 ) -> None:
-    """The least that is quoted covers one judging; the second one is not affordable."""
+    """The least that is quoted covers two judgings; the third one is not affordable."""
     gold = dear_house.freeze()
     books = OrderBooks(dear_house)
     first = dear_house.order(FAULTY, gold=gold, candidate=FAULTY)
     books.close(first)
     attest_twin(dear_house, gold, first["id"])
-    sandbox.on_open = Mover(dear_house, [TWIN.digest])
+    sandbox.on_open = Mover(dear_house, [TWIN.digest, first["version"]["digest"]])
     order = dear_house.order(
         FAULTY, gold=gold, candidate=GOOD, max_price_utok=first["quote"]["minimum_utok"]
     )
