@@ -109,7 +109,6 @@ def test_what_was_answered_before_a_failure_is_not_paid_for_twice(
     )
     assert (found["outcome"], found["version"]["digest"]) == ("accepted", GOOD.digest)
     assert desk.statuses == ["answered", "lost", "answered"]
-    assert llm.chats[1].body == llm.chats[2].body
     desk.close()
 
     told = "\n".join(asked.question for asked in llm.chats)
