@@ -46,6 +46,7 @@ from ledger import (
     Ledger,
     Metering,
     Proofs,
+    Reconciliations,
     Reports,
     Summaries,
 )
@@ -182,6 +183,7 @@ def _build_parts(
         proofs=Proofs(signer=signer),
         reports=Reports(clock=clock),
         journals=Journals(),
+        reconciliations=Reconciliations(clock=clock),
         checkpoints=checkpoints,
         checkpointing=CheckpointLoop(
             database, checkpoints, interval_s=settings.checkpoint_interval_s

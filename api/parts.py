@@ -11,7 +11,17 @@ from core.events import EventLog
 from core.signing import Signer
 from devops_agent import DurableWork, Orders, OrderTerms
 from gold import GoldService
-from ledger import Audit, Budgets, Checkpoints, Export, Journals, Ledger, Proofs, Reports
+from ledger import (
+    Audit,
+    Budgets,
+    Checkpoints,
+    Export,
+    Journals,
+    Ledger,
+    Proofs,
+    Reconciliations,
+    Reports,
+)
 from market import Catalogue, Market, Upstream
 from registry import GitProjection, Registry
 
@@ -33,6 +43,7 @@ class Parts:
     proofs: Proofs
     reports: Reports
     journals: Journals
+    reconciliations: Reconciliations
     checkpoints: Checkpoints
     checkpointing: CheckpointLoop
     catalogue: Catalogue

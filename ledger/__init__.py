@@ -49,6 +49,8 @@ from ledger.errors import (
     CheckpointNotFoundError,
     IdempotencyKeyReusedError,
     InsufficientFundsError,
+    InvoiceError,
+    InvoiceRefusedError,
     LogDamagedError,
     PostingUnknownError,
     ReportError,
@@ -65,6 +67,7 @@ from ledger.journals import Journals
 from ledger.metering import Metering
 from ledger.policy import Budget, BudgetAmounts, BudgetSetting, IssuanceDecision
 from ledger.proofs import Proofs
+from ledger.reconciliation import Reconciliation, Reconciliations
 from ledger.reports import Reports
 from ledger.service import Ledger, Statement
 from ledger.summaries import Summaries
@@ -113,6 +116,8 @@ __all__ = [
     "Hold",
     "IdempotencyKeyReusedError",
     "InsufficientFundsError",
+    "InvoiceError",
+    "InvoiceRefusedError",
     "IssuanceDecision",
     "Journals",
     "Ledger",
@@ -125,6 +130,8 @@ __all__ = [
     "PostHold",
     "PostingUnknownError",
     "Proofs",
+    "Reconciliation",
+    "Reconciliations",
     "RejectionReason",
     "ReportError",
     "Reports",

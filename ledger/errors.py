@@ -4,6 +4,7 @@ BadRequestError
 |-- AccountCodeError           a text names no account
 |-- BatchError                 a batch is empty, too long, or has a field out of its limits
 |-- BudgetSettingError         a budget's setting makes no sense
+|-- InvoiceError               an invoice cannot be read
 |-- ReportError                a report is asked for in a way that gives none
 |-- UnboundedCostError         an attempt's cost has no bound that covers it
 `-- UsageError                 reported usage is negative or priced below its base
@@ -17,6 +18,7 @@ ConflictError
 |-- TransferRejectedError      the ledger's rules refuse a transfer (its name in `rejection`)
 |-- BudgetExistsError          the budget is there with other properties
 |-- RootExistsError            there is one root budget already
+|-- InvoiceRefusedError        an invoice has lines that cannot be compared
 |-- BudgetNotSetError          the tree has no daily limit yet
 `-- AttemptClosedError         the attempt ended in another way
 PaymentRequiredError
@@ -56,6 +58,12 @@ class BudgetSettingError(BadRequestError):
     """A budget's definition or setting makes no sense."""
 
     reason = "bad_budget_setting"
+
+
+class InvoiceError(BadRequestError):
+    """An invoice is no CSV with the documented columns; `details["line"]` says where."""
+
+    reason = "bad_invoice"
 
 
 class ReportError(BadRequestError):
@@ -128,6 +136,12 @@ class RootExistsError(ConflictError):
     """The tree has its root already: a ledger is anchored to one daily fiat budget."""
 
     reason = "root_exists"
+
+
+class InvoiceRefusedError(ConflictError):
+    """Nothing is settled by an invoice of which some lines cannot be compared."""
+
+    reason = "invoice_not_comparable"
 
 
 class BudgetNotSetError(ConflictError):

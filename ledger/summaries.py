@@ -6,6 +6,7 @@ when it does.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -44,8 +45,11 @@ class Summaries:
         end = min(size, start + limit)
         if end <= start:  # another process was quicker
             return 0
-        _fold_transfers(session, store.moved_between(session, start, end))
-        usage = usage_by_key(session, store.used_between(session, start, end))
+        moved = store.moved_between(session, start, end)
+        used = store.used_between(session, start, end)
+        _fold_transfers(session, moved)
+        _note_hours(session, sorted((row[0], row[1]) for row in (*moved, *used)))
+        usage = usage_by_key(session, used)
         store.add_usage_sums(
             session,
             [
@@ -60,13 +64,11 @@ class Summaries:
 
 def _fold_transfers(session: Session, moved: store.Rows) -> None:
     sums: dict[tuple[str, str, datetime], list[int]] = defaultdict(lambda: [0, 0])
-    hours: dict[datetime, list[int]] = {}
-    for number, at, debit, credit, amount in moved:
+    for _, at, debit, credit, amount in moved:
         hour, day = hour_of(at), day_of(at)
         for span, start in (("hour", hour), ("day", day)):
             sums[span, debit, start][0] += amount
             sums[span, credit, start][1] += amount
-        hours.setdefault(hour, [number, number])[1] = number
     store.add_account_sums(
         session,
         [
@@ -81,6 +83,12 @@ def _fold_transfers(session: Session, moved: store.Rows) -> None:
             for (span, account, start), (debits, credits_) in sorted(sums.items())
         ],
     )
+
+
+def _note_hours(session: Session, dated: Sequence[tuple[int, datetime]]) -> None:
+    hours: dict[datetime, list[int]] = {}
+    for number, at in dated:
+        hours.setdefault(hour_of(at), [number, number])[1] = number
     store.widen_hours(
         session,
         [{"start": hour, "first": first, "last": last} for hour, (first, last) in hours.items()],
@@ -92,7 +100,7 @@ def usage_by_key(session: Session, used: store.Rows) -> dict[tuple[str, ...], li
     zone = operator_zone(session)
     keys = len(store.USAGE_KEYS) - 1
     sums: dict[tuple[str, ...], list[int]] = defaultdict(lambda: [0] * len(store.USAGE_SUMS))
-    for at, *fields in used:
+    for _, at, *fields in used:
         day = at.astimezone(zone).date().isoformat()
         held = sums[(day, *fields[:keys])]
         for place, value in enumerate((1, *fields[keys:])):

@@ -1,18 +1,20 @@
 """The ledger's reports: statements, balances at a time, usage and spend, and the journal's export.
 
-Operators and auditors read them; none of them writes.
+Operators and auditors read them; settling suspense by an invoice is the operator's alone.
 """
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator
+from sqlalchemy.orm import Session
 
 from api.auth import Caller, PartsOf
+from api.mutation import MutationOf
 from api.views import to_json
 from core.principals import Role
 
@@ -127,6 +129,43 @@ def indicators(
     with parts.database.reading() as session:
         value: dict[str, Any] = to_json(parts.reports.indicators(session, start=start, end=end))
     return value
+
+
+@router.post("/reconciliations")
+def reconcile(
+    *,
+    parts: PartsOf,
+    mutation: MutationOf,
+    provider: Annotated[str, Query(max_length=128)],
+    dry_run: bool,
+    start: Annotated[date | None, Query(alias="from")] = None,
+    end: Annotated[date | None, Query(alias="to")] = None,
+) -> dict[str, Any]:
+    """Hold an invoice (the body, as CSV) against the ledger; unless dry, settle suspense by it."""
+    period = {"start": start, "end": end}
+    if dry_run:
+        mutation.principal.require(Role.OPERATOR, Role.AUDITOR)
+        with parts.database.reading() as session:
+            found = parts.reconciliations.compare(
+                session, provider=provider, content=mutation.body, **period
+            )
+        value: dict[str, Any] = to_json(found)
+        return value
+    mutation.principal.require(Role.OPERATOR)
+
+    def action(session: Session) -> dict[str, Any]:
+        settled: dict[str, Any] = to_json(
+            parts.reconciliations.settle(
+                session,
+                provider=provider,
+                content=mutation.body,
+                actor=mutation.principal.id,
+                **period,
+            )
+        )
+        return settled
+
+    return mutation.run(action, content=f"{provider}\n{start}\n{end}\n".encode())
 
 
 @router.get("/export", response_class=StreamingResponse)

@@ -127,11 +127,11 @@ def moved_between(session: Session, start: int, end: int | None) -> Rows:
 
 
 def used_between(session: Session, start: int, end: int | None) -> Rows:
-    """Return instant, keys but the day, and figures of usage records `start` up to `end`."""
+    """Return number, instant, keys but the day, and figures of usage records of a stretch."""
     names = (*USAGE_KEYS[1:], *USAGE_SUMS[1:])
     return [
-        (row["at"], *(row[name] for name in names))
-        for _, row in sealed(session, usage, start, end)
+        (number, row["at"], *(row[name] for name in names))
+        for number, row in sealed(session, usage, start, end)
     ]
 
 
@@ -173,7 +173,7 @@ def add_usage_sums(session: Session, rows: list[dict[str, Any]]) -> None:
 
 
 def widen_hours(session: Session, rows: list[dict[str, Any]]) -> None:
-    """Note in which stretch of the log each hour's transfers are; stretches only grow."""
+    """Note in which stretch of the log each hour's records are; stretches only grow."""
     if not rows:
         return
     starts = [row["start"] for row in rows]
@@ -294,9 +294,9 @@ def moved_in_hour(session: Session, *, hour: datetime, end: datetime, known: int
 def hours_stretch(
     session: Session, *, start: datetime | None, end: datetime | None
 ) -> tuple[int, int] | None:
-    """Return the stretch of the log that holds what moved in the hours of a window; None if none.
+    """Return the stretch of the log that holds the records of a window's hours; None if none.
 
-    Of folded transfers alone; an hour belongs to the window that it begins in.
+    Of what moved money and of usage, folded alone; an hour is of the window that it begins in.
     """
     query = select(func.min(log_hours.c.first), func.max(log_hours.c.last))
     if start is not None:

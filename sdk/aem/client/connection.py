@@ -111,10 +111,12 @@ class Connection:
         """Send JSON; sent again, it acts once."""
         return self._json(_mutation("PUT", path, json=_present(body)))
 
-    def post_bytes(self, path: str, content: bytes, content_type: str) -> Any:
-        """Send bytes; sent again, they act once."""
-        request = _mutation("POST", path, content=content, headers={"Content-Type": content_type})
-        return self._json(request)
+    def post_bytes(self, path: str, content: bytes, content_type: str, **query: Any) -> Any:
+        """Send bytes; sent again, they act once. Parameters that are None are left out."""
+        headers = {"Content-Type": content_type}
+        return self._json(
+            _mutation("POST", path, content=content, headers=headers, query=_present(query))
+        )
 
     def post_form(
         self,

@@ -78,6 +78,32 @@ class Reports:
             EXPORT_SILENCE_S,
         )
 
+    def reconcile(
+        self,
+        invoice: bytes,
+        *,
+        provider: str,
+        is_dry_run: bool,
+        start: str | None = None,
+        end: str | None = None,
+    ) -> Json:
+        """Hold a provider's invoice (CSV) against the ledger.
+
+        Args:
+            invoice: the file.
+            provider: whose it is.
+            is_dry_run: only compare; else what it proves of money in suspense is settled, once.
+            start: first day that the invoice covers; None for its first line's.
+            end: the day after the last.
+        """
+        result: Json = self._connection.post_bytes(
+            "/api/v1/ledger/reconciliations",
+            invoice,
+            "text/csv",
+            **{"provider": provider, "dry_run": is_dry_run, "from": start, "to": end},
+        )
+        return result
+
     def _get(self, path: str, **query: Any) -> Json:
         result: Json = self._connection.get(f"/api/v1/ledger/{path}", **query)
         return result

@@ -79,6 +79,18 @@ RULES = [
     Rule(request="GET /api/v1/ledger/spend", allowed=HOUSE),
     Rule(request="GET /api/v1/ledger/indicators", allowed=HOUSE),
     Rule(request="GET /api/v1/ledger/export?format=csv", allowed=HOUSE),
+    Rule(
+        request="POST /api/v1/ledger/reconciliations?provider=x&dry_run=true",
+        body={},
+        allowed=HOUSE,
+        status=400,
+    ),
+    Rule(
+        request="POST /api/v1/ledger/reconciliations?provider=x&dry_run=false",
+        body={},
+        allowed={"operator"},
+        status=400,
+    ),
     Rule(request="GET /api/v1/audit/verify", allowed=HOUSE),
     Rule(request="GET /api/v1/gold", allowed=EVERYBODY),
     Rule(request="GET /api/v1/gold/{gold}", allowed=HOUSE | ACME, refusal=404),

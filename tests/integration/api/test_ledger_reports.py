@@ -3,10 +3,13 @@
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from aem.client import ApiError
+from cli.remote.ledger import ledger
 from tests.fakes.bookkeeping import bean_check, hledger_check
 from tests.fakes.running_service import GRANT_UTOK, RunningService
 
@@ -63,3 +66,50 @@ def test_what_cannot_be_asked_is_refused(
     with pytest.raises(ApiError) as refused:
         b"".join(shared.operator.reports.export("excel"))
     assert refused.value.reason == "bad_report"
+
+
+INVOICE = b"line_id,date,resource,amount,currency\n1,2026-01-05,sandbox-second,0.5,USD\n"
+
+
+def test_an_invoice_is_compared_by_auditors_and_settled_by_operators(
+    shared: RunningService,
+) -> None:
+    for role in ("auditor", "operator"):
+        found = shared.client(role).reports.reconcile(INVOICE, provider="openai", is_dry_run=True)
+        assert found["counts"] == {"unknown_provider": 1}
+        assert not found["is_applied"]
+    with pytest.raises(ApiError) as refused:
+        shared.client("auditor").reports.reconcile(INVOICE, provider="openai", is_dry_run=False)
+    assert refused.value.status == 403
+    with pytest.raises(ApiError) as refused:
+        shared.operator.reports.reconcile(INVOICE, provider="openai", is_dry_run=False)
+    assert refused.value.reason == "invoice_not_comparable"
+    with pytest.raises(ApiError) as refused:
+        shared.operator.reports.reconcile(INVOICE + b"x", provider="openai", is_dry_run=True)
+    assert (refused.value.reason, refused.value.details["line"]) == ("bad_invoice", 3)
+
+
+def run(service: RunningService, *arguments: Any, role: str = "operator") -> Result:
+    environment = {"AEM_URL": service.url, "AEM_API_KEY": service.secret(role)}
+    return CliRunner().invoke(ledger, [str(word) for word in arguments], env=environment)
+
+
+def test_commands_write_files_and_compare_invoices(shared: RunningService, tmp_path: Path) -> None:
+    journal, invoice = tmp_path / "ledger.beancount", tmp_path / "invoice.csv"
+    ended = run(shared, "export", journal, "--format", "beancount", role="auditor")
+    assert (ended.exit_code, ended.output.split(":")[0]) == (0, str(journal))
+    assert bean_check(journal) == ""
+    invoice.write_bytes(INVOICE)
+    asked = ("reconcile", invoice, "--provider", "openai")
+    compared = run(shared, *asked, "--dry-run", role="auditor")
+    assert compared.exit_code == 1
+    assert "unknown_provider" in compared.output
+    declined = run(shared, *asked)
+    assert "Settle suspense by this invoice? [y/N]" in declined.output
+    refused = run(shared, *asked, "--yes", "--json")
+    assert refused.exit_code == 6
+    assert '"reason": "invoice_not_comparable"' in refused.output
+    assert run(shared, *asked, "--json").exit_code == 2
+    assert run(shared, "trial-balance").output.endswith("balanced\n")
+    lines = run(shared, "statement", "wallet:acme.bot", "--from", "2026-01-01").output
+    assert "closing balance  600 tok" in lines
