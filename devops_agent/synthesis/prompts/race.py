@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from aem.artifact import Bundle
-from devops_agent.synthesis.port import CaseScore, Progress, SynthesisContext, Tools
+from devops_agent.synthesis.port import CaseScore, DevCase, Progress, SynthesisContext, Tools
+from devops_agent.synthesis.prompts.entities import worsening
 from devops_agent.synthesis.prompts.variant import Variant, read_variant, write_variant
 
 CASES_MOST = 16
@@ -38,20 +39,22 @@ class Races:
     """Runs variants of one prompt against each other and keeps the best."""
 
     def __init__(
-        self, context: SynthesisContext, tools: Tools, case_ids: Sequence[str], *, runs_most: int
+        self, context: SynthesisContext, tools: Tools, cases: Sequence[DevCase], *, runs_most: int
     ) -> None:
         """Keep the collaborators; nothing is run."""
         self._bundle = context.bundle
         self._tools = tools
-        self._case_ids = case_ids[:CASES_MOST]
+        self._cases = cases[:CASES_MOST]
+        self._case_ids = [case.id for case in self._cases]
         self._runs_at_start = tools.evaluator.remaining_runs
         self._runs_most = runs_most
         self._runs = 0
         self._known: dict[str, dict[str, CaseScore]] = {}
+        self._variants: dict[str, Variant] = {}
         self.families: Counter[str] = Counter()
         self.rounds = 0
         self.stage = "baseline"
-        self.best = read_variant(context.bundle)
+        self.incumbent = self.best = read_variant(context.bundle)
 
     @property
     def runs(self) -> int:
@@ -87,6 +90,23 @@ class Races:
         """
         return self._measured(self.best, len(self._case_ids))
 
+    def sound(self) -> Variant | None:
+        """Return the best variant that gains on all cases and takes from no type of entity."""
+        before = self._known[self.incumbent.key()]
+        found = [
+            (cost(scores.values()), self._variants[key])
+            for key, scores in self._known.items()
+            if len(scores) == len(self._case_ids)
+            and cost(scores.values()) < cost(before.values()) - EPSILON
+            and hard_failures(scores.values()) <= hard_failures(before.values())
+            and worsening(self._cases, before, scores) <= EPSILON
+        ]
+        return min(found, key=lambda each: each[0])[1] if found else None
+
+    def scores_of(self, variant: Variant) -> Scores:
+        """Return what is known of a variant that was run."""
+        return self._known[variant.key()]
+
     def bundle_of(self, variant: Variant) -> Bundle:
         """Return a variant's files."""
         return write_variant(self._bundle, variant)
@@ -119,10 +139,10 @@ class Races:
         for place, variant in enumerate(field):
             scores = self._measured(variant, cases)
             is_whole = len(scores) >= cases
-            spent = cost(
-                scores[case_id] for case_id in self._case_ids[:cases] if case_id in scores
-            )
-            results.append((not is_whole, spent, place, variant))
+            seen = {
+                case_id: scores[case_id] for case_id in self._case_ids[:cases] if case_id in scores
+            }
+            results.append((not is_whole, self._objective(seen), place, variant))
             if self.is_over:
                 break
         return [variant for *_, variant in sorted(results, key=lambda result: result[:3])]
@@ -132,10 +152,11 @@ class Races:
         known = self._known.get(variant.key())
         if known is None:
             known = self._known[variant.key()] = {}
+            self._variants[variant.key()] = variant
             self.families[_family(variant)] += 1
         ids = [case_id for case_id in self._case_ids[:cases] if case_id not in known]
         is_last = cases == len(self._case_ids) and variant.key() != self.best.key()
-        allowed = cost(self.best_scores.values()) - cost(known.values()) if is_last else None
+        allowed = self._objective(self.best_scores) - cost(known.values()) if is_last else None
         if ids and (allowed is None or allowed > 0):
             bundle = self.bundle_of(variant)
             found = self._tools.evaluator.evaluate(bundle, ids, stop_above=allowed).scores
@@ -149,13 +170,18 @@ class Races:
         before = self.best_scores
         if len(scores) < len(self._case_ids):
             return False
-        is_better = cost(scores.values()) < cost(before.values()) - EPSILON
+        is_better = self._objective(scores) < self._objective(before) - EPSILON
         is_sound = hard_failures(scores.values()) <= hard_failures(before.values())
         if not (is_better and is_sound):
             return False
         self.best = variant
         self._tell()
         return True
+
+    def _objective(self, scores: Scores) -> float:
+        """Return what races minimize: cost, and what types of entities lose to the incumbent."""
+        lost = worsening(self._cases, self._known[self.incumbent.key()], scores)
+        return cost(scores.values()) + lost
 
     def _tell(self) -> None:
         scores = self._known.get(self.best.key(), {})

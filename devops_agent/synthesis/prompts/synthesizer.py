@@ -53,8 +53,7 @@ class _Search:
         self._schemas = moves.Schemas(output=output)
         self._material: Material = gather(context, output)
         self._generator = random.Random(context.seed)  # noqa: S311 - a search, no secret
-        case_ids = [case.id for case in self._material.cases]
-        self._races = Races(context, tools, case_ids, runs_most=RUNS_MOST)
+        self._races = Races(context, tools, self._material.cases, runs_most=RUNS_MOST)
         self._baseline_loss = 0.0
 
     def run(self) -> SynthesisResult:
@@ -115,14 +114,17 @@ class _Search:
         races = self._races
         if not races.best.moves:
             return self._nothing("no variant within the budget lowers the dev loss")
-        loss = sum(score.loss for score in races.best_scores.values())
-        bundle = races.bundle_of(races.best)
+        found = races.sound()
+        if found is None:
+            return self._nothing("every variant that gains loses one type of entity")
+        loss = sum(score.loss for score in races.scores_of(found).values())
+        bundle = races.bundle_of(found)
         candidate = Candidate(
             bundle=bundle,
             rationale=(
                 f"On {races.cases} dev cases, none of them shown to the model, the loss fell from"
-                f" {self._baseline_loss:.2f} to {loss:.2f}. Moves: {', '.join(races.best.moves)}."
-                f" {len(races.best.demonstrations)} demonstrations are shown."
+                f" {self._baseline_loss:.2f} to {loss:.2f}. Moves: {', '.join(found.moves)}."
+                f" {len(found.demonstrations)} demonstrations are shown."
             ),
             dev_loss=loss,
             edits=differences(self._context.bundle, bundle),

@@ -20,7 +20,7 @@ CHATS_PER_GROUP = 3
 """With 16 groups and a holdout share of 0.6: 30 conversations are held out."""
 
 TRACES_PER_GROUP = 5
-SEED = 7
+SEED = 11
 AT = "2026-01-05T09:30:00Z"
 VERSION = f"sha256:{'0' * 64}"
 

@@ -21,6 +21,7 @@ from devops_agent.synthesis import (
     UnsupportedKindError,
 )
 from devops_agent.synthesis.prompts import moves
+from devops_agent.synthesis.prompts.entities import worsening
 from devops_agent.synthesis.prompts.pool import gather, shape_of, wanted_output
 from devops_agent.synthesis.prompts.variant import read_variant, with_key, write_variant
 from devops_agent.traces import Trace
@@ -384,3 +385,40 @@ def test_a_variant_changes_only_what_it_says() -> None:
         held, read_variant(held).moved("free", constraint=Constraint.NONE, reply_schema=None)
     )
     assert read_prompt(freed).reply_schema is None
+
+
+def scored(output: Any) -> CaseScore:
+    return CaseScore(passed=False, loss=0.5, hard=False, output=output)
+
+
+def test_types_that_lose_are_weighed_by_the_cases_that_name_them() -> None:
+    cases = [case for case in dev_cases(6) if case.expectation["entities"]]
+    right = {case.id: scored({"entities": case.expectation["entities"]}) for case in cases}
+    blind = {
+        case_id: scored(
+            {"entities": [each for each in score.output["entities"] if each["type"] != "city"]}
+        )
+        for case_id, score in right.items()
+    }
+    assert worsening(cases, right, right) == 0.0
+    assert worsening(cases, blind, right) == 0.0
+    assert worsening(cases, right, blind) == 2.0  # two cases name a city
+    silent = {case.id: scored(None) for case in cases}
+    assert worsening(cases, right, silent) == 4.0
+    assert worsening(cases[:1], {}, silent) == 0.0
+
+
+def test_a_gain_that_loses_a_type_of_entity_is_not_handed_over() -> None:
+    """Without demonstrations this model finds orders; with them it finds cities alone."""
+
+    def model(request: ChatRequest) -> str:
+        text = request.messages[-1].content
+        found = [{"type": "city", "value": c} for c in CITIES if c in text]
+        if len(request.messages) < 3:
+            found = [{"type": "order", "value": v} for v in re.findall(r"#\d+", text)]
+            found += [{"type": "city", "value": "Nowhere"}] * 3 if not found else []
+        return json.dumps({"entities": found, "note": None})
+
+    result, _ = search(incumbent(constraint="output_schema"), known=traces(), model=model)
+    assert result.candidates == ()
+    assert "no variant" in str(result.reason) or "one type" in str(result.reason)
