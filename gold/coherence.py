@@ -135,6 +135,12 @@ def _check_rules(item: PlacedCase, rules: Mapping[str, Rule], notes: FindingLog)
 
 
 def _check_entities(item: PlacedCase, settings: GoldSettings, notes: FindingLog) -> None:
+    if item.case.entities and settings.context_robustness is None:
+        message = (
+            "the axis 'context_robustness' is waived, and with it the place of entities in an"
+            " output: leave the case's 'entities' out"
+        )
+        notes.refuse(item.path, item.line, "entities_unreadable", message)
     for entity in item.case.entities:
         how = settings.normalizations.get(entity.type, Normalization.EXACT)
         if not normalize(entity.value, how):

@@ -13,6 +13,7 @@ RULES = "rules/support.yaml"
 SCHEMA = "schema/output.json"
 ROBUST = "cases/robustness.jsonl"
 ATTACK = "cases/adversarial.jsonl"
+TWINS = ("twin-override", "twin-note", "twin-records", "twin-policy")
 
 
 def without(files: Files, *paths: str) -> Files:
@@ -270,14 +271,26 @@ def test_a_waived_axis_needs_neither_cases_nor_table(files: Files) -> None:
     assert dataset.settings.waived == {"business_logic": "no history yet"}
 
 
-def test_waived_statistics_are_warned_of(files: Files) -> None:
+def without_statistics(files: Files) -> Files:
     kept = without(files, ROBUST)
     text = kept[TOML].decode()
     start, end = text.index("[axes.context_robustness]"), text.index("[axes.anti")
     text = text[:start] + text[end:] + '\n[waived]\ncontext_robustness = "later"\n'
-    [finding] = lint({**kept, TOML: text.encode()})
+    return {**kept, TOML: text.encode()}
+
+
+def test_waived_statistics_are_warned_of(files: Files) -> None:
+    waived = without_statistics(files)
+    for twin in TWINS:
+        waived = with_case(waived, ATTACK, twin, {"entities": None})
+    [finding] = lint(waived)
     assert (finding.reason, finding.is_error) == ("any_gain_wins", False)
     assert lint(files) == []
+
+
+def test_twins_have_no_entities_where_nothing_says_how_to_read_them(files: Files) -> None:
+    found = [finding.reason for finding in lint(without_statistics(files)) if finding.is_error]
+    assert found == ["entities_unreadable"] * len(TWINS)
 
 
 def test_warnings_do_not_forbid_loading(files: Files) -> None:

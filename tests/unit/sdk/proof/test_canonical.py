@@ -118,7 +118,7 @@ def test_what_is_written_reads_back_equal_and_is_written_the_same_again(value: A
         {"set"},
         "\ud800",
         {"\udfff": 1},
-        [object()],
+        pytest.param([object()], id="object"),
     ],
     ids=repr,
 )
