@@ -11,6 +11,7 @@ from api import errors
 from api.bodies import BodyLimit
 from api.composition import Service
 from api.routes import (
+    alerts,
     artifacts,
     audit,
     budgets,
@@ -49,7 +50,8 @@ def create_app(built: Service, *, started: Callable[[], None] = lambda: None) ->
     app.state.stopping = threading.Event()
     app.add_middleware(BodyLimit)
     errors.install(app)
-    modules = (service, keys, budgets, ledger, reports, audit, gold, artifacts, orders, events)
+    money = (budgets, ledger, reports, alerts, audit)
+    modules = (service, keys, *money, gold, artifacts, orders, events)
     for module in modules:
         app.include_router(module.router)
     return app

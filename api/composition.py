@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from api.alerting import AlertLoop, Receiver, receivers
 from api.checkpointing import CheckpointLoop
 from api.idempotency import Mutations
 from api.keys import ApiKeys
@@ -38,6 +39,7 @@ from devops_agent import (
 )
 from gold import GoldService, Judge
 from ledger import (
+    Alerts,
     Audit,
     Budgets,
     Checkpoints,
@@ -62,6 +64,8 @@ POINTER_CHECK_INTERVAL_S = 600.0
 
 HOLD_EXPIRY_INTERVAL_S = 10.0
 
+FORECAST_INTERVAL_S = 60.0
+
 FOLDING_INTERVAL_S = 2.0
 """Reports add what is not folded in yet: an interval's records are few."""
 
@@ -81,6 +85,7 @@ class Service:
     sandbox: Sandbox
     ticker: Ticker
     upkeep: Upkeep
+    alerting: AlertLoop
 
     def start(self) -> None:
         """Begin to tick, to seal and to take orders."""
@@ -89,11 +94,13 @@ class Service:
         self.ticker.start()
         self.parts.checkpointing.start()
         self.upkeep.start()
+        self.alerting.start()
         self.parts.durable.start()
 
     def stop(self) -> None:
         """Stop in the reverse order; orders under way are resumed by another worker."""
         self.parts.durable.stop()
+        self.alerting.stop()
         self.upkeep.stop()
         self.ticker.stop()
         self.parts.checkpointing.stop()
@@ -132,6 +139,7 @@ def build_service(
         sandbox=sandbox,
         ticker=Ticker(database=database, market=parts.market, clock=clock),
         upkeep=_upkeep(parts),
+        alerting=AlertLoop(database, parts.alerts, clock, _receivers(settings)),
     )
 
 
@@ -147,6 +155,7 @@ class _Rooms:
     market: Market
     ledger: Ledger
     budgets: Budgets
+    alerts: Alerts
     registry: Registry
     projection: GitProjection
     gold: GoldService
@@ -166,6 +175,11 @@ def _build_parts(
         market=Market(clock=clock, settings=_market_settings(settings, catalogue), events=events),
         ledger=Ledger(clock=clock),
         budgets=Budgets(clock=clock),
+        alerts=Alerts(
+            clock=clock,
+            destinations=[receiver.name for receiver in _receivers(settings)],
+            thresholds_percent=[int(text) for text in settings.alert_thresholds.split(",")],
+        ),
         registry=Registry(clock=clock, signer=signer, events=events),
         projection=GitProjection(settings.repositories_folder, database),
         gold=GoldService(clock),
@@ -183,7 +197,7 @@ def _build_parts(
         proofs=Proofs(signer=signer),
         reports=Reports(clock=clock),
         journals=Journals(),
-        reconciliations=Reconciliations(clock=clock),
+        reconciliations=Reconciliations(clock=clock, alerts=rooms.alerts),
         checkpoints=checkpoints,
         checkpointing=CheckpointLoop(
             database, checkpoints, interval_s=settings.checkpoint_interval_s
@@ -213,7 +227,7 @@ def _build_works(rooms: _Rooms, sandbox: Sandbox, terms: OrderTerms) -> _Works:
         market=rooms.market,
         ledger=rooms.ledger,
         budgets=rooms.budgets,
-        metering=Metering(clock=rooms.clock),
+        metering=Metering(clock=rooms.clock, alerts=rooms.alerts),
         terms=terms,
     )
     return _Works(
@@ -307,6 +321,11 @@ def _upkeep(parts: Parts) -> Upkeep:
                 run=parts.ledger.expire_holds,
             ),
             Chore(
+                name="forecast the day's spend",
+                interval_s=FORECAST_INTERVAL_S,
+                run=parts.alerts.forecast,
+            ),
+            Chore(
                 name="fold records into sums",
                 interval_s=FOLDING_INTERVAL_S,
                 run=Summaries().advance,
@@ -322,6 +341,14 @@ def _signer(settings: Settings) -> Signer:
     keys = KeyFileSigner(settings.keys_folder)
     keys.create_missing()
     return keys
+
+
+def _receivers(settings: Settings) -> tuple[Receiver, ...]:
+    return receivers(
+        webhook=settings.alert_webhook.get_secret_value(),
+        slack=settings.alert_slack.get_secret_value(),
+        secret=settings.alert_secret.get_secret_value(),
+    )
 
 
 def _first_key(database: Database, keys: ApiKeys) -> str | None:

@@ -12,6 +12,7 @@ from core.signing import Signer
 from devops_agent import DurableWork, Orders, OrderTerms
 from gold import GoldService
 from ledger import (
+    Alerts,
     Audit,
     Budgets,
     Checkpoints,
@@ -44,6 +45,7 @@ class Parts:
     reports: Reports
     journals: Journals
     reconciliations: Reconciliations
+    alerts: Alerts
     checkpoints: Checkpoints
     checkpointing: CheckpointLoop
     catalogue: Catalogue

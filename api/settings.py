@@ -2,9 +2,10 @@
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEFAULT_PORT = 8321
@@ -29,10 +30,16 @@ class Settings(BaseSettings):
         tick_interval_s: how often prices are set.
         smoothing: omega of the paper's section 6.2.
         checkpoint_interval_s: how often the ledger's head is signed.
+        alert_webhook: where alerts are sent as JSON; it may hold a token, and so is a secret.
+        alert_slack: where they are sent as Slack's incoming webhooks take them.
+        alert_secret: signs what goes to the webhook.
+        alert_thresholds: shares of a day's fiat budget that are told of, in percent.
         signer: socket of a signer in a process of its own; without it, key files sign.
     """
 
-    model_config = SettingsConfigDict(env_prefix="AEM_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="AEM_", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
     data_folder: Path = Path(".aem")
     database_url: str = ""
@@ -54,7 +61,27 @@ class Settings(BaseSettings):
     tick_interval_s: int = Field(default=60, ge=1, le=3600)
     smoothing: Decimal = Field(default=Decimal("0.3"), gt=0, lt=1)
     checkpoint_interval_s: float = Field(default=1.0, gt=0)
+    alert_webhook: SecretStr = SecretStr("")
+    alert_slack: SecretStr = SecretStr("")
+    alert_secret: SecretStr = SecretStr("")
+    alert_thresholds: str = Field(
+        default="50,80,100", pattern=r"^[1-9][0-9]{0,2}(,[1-9][0-9]{0,2})*$"
+    )
     signer: Path | None = None
+
+    @field_validator("alert_webhook", "alert_slack")
+    @classmethod
+    def _is_address(cls, value: SecretStr) -> SecretStr:
+        parts = urlsplit(value.get_secret_value())
+        if value.get_secret_value() and not (parts.scheme in ("http", "https") and parts.hostname):
+            raise ValueError("an alert goes to an http or https address")
+        return value
+
+    @model_validator(mode="after")
+    def _webhook_is_signed(self) -> Self:
+        if self.alert_webhook.get_secret_value() and not self.alert_secret.get_secret_value():
+            raise ValueError("alert_webhook needs alert_secret, by which its receiver knows us")
+        return self
 
     @property
     def url(self) -> str:

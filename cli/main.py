@@ -23,6 +23,7 @@ _COMMANDS = {
     "ledger": Lazy(module="cli.remote.ledger", help="Read the ledger, and report on it."),
     "budget": Lazy(module=_MONEY, help="Set budgets and hand out their tokens."),
     "audit": Lazy(module="cli.remote.audit", help="Prove that the ledger is whole."),
+    "alerts": Lazy(module="cli.remote.alerts", help="Show what operators were told."),
     "prices": Lazy(module=_MONEY, help="Show the market's current prices."),
     "models": Lazy(module=_MONEY, help="Show the language models that orders may ask."),
     "gold": Lazy(module="cli.remote.gold", help="Lint, freeze and show Gold Datasets."),

@@ -17,6 +17,7 @@ from ledger.accounts import (
     AccountClass,
     class_of,
 )
+from ledger.alerts import Alert, AlertKind, Alerts, Delivery, DueDelivery
 from ledger.attempts import Attempt, AttemptRequest, AttemptStatus
 from ledger.audit import Audit
 from ledger.budgets import Budgets, BudgetState
@@ -91,6 +92,9 @@ __all__ = [
     "Account",
     "AccountClass",
     "AccountCodeError",
+    "Alert",
+    "AlertKind",
+    "Alerts",
     "Attempt",
     "AttemptClosedError",
     "AttemptNotFoundError",
@@ -112,6 +116,8 @@ __all__ = [
     "Budgets",
     "CheckpointNotFoundError",
     "Checkpoints",
+    "Delivery",
+    "DueDelivery",
     "Export",
     "Hold",
     "IdempotencyKeyReusedError",

@@ -37,10 +37,33 @@ def place_of(cursor: str) -> tuple[datetime, int] | None:
         return None
     instant, _, digits = cursor.partition("~")
     number = number_of(digits)
+    if number is None:
+        raise BatchError(f"{cursor[:60]!r} is no cursor of this list")
+    return _instant(instant, cursor), number
+
+
+def alert_cursor(at: datetime, alert_id: str) -> str:
+    """Return the cursor of an alert."""
+    return f"{format_instant(at)}~{alert_id}"
+
+
+def alert_of(cursor: str) -> tuple[datetime, str] | None:
+    """Return the instant and identifier that a cursor stands for; None for the beginning.
+
+    Raises:
+        BatchError: the text is no cursor of this list.
+    """
+    if not cursor:
+        return None
+    instant, _, alert_id = cursor.partition("~")
+    return _instant(instant, cursor), alert_id
+
+
+def _instant(text: str, cursor: str) -> datetime:
     try:
-        at = parse_instant(instant)
+        at = parse_instant(text)
     except ValueError:
         at = None
-    if at is None or format_instant(at) != instant or number is None:
+    if at is None or format_instant(at) != text:
         raise BatchError(f"{cursor[:60]!r} is no cursor of this list")
-    return at, number
+    return at

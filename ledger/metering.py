@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -9,6 +10,7 @@ from aem.proof import canonical_json, digest_of
 from core.clock import Clock
 from ledger import attempts, sealing
 from ledger.accounts import BURN, FIAT_SPENT, OPERATOR_LOSS, RESERVE, SUSPENSE, TREASURY
+from ledger.alerts import AlertKind, Alerts
 from ledger.attempts import Attempt, AttemptRequest, AttemptStatus
 from ledger.auditor import TokenAuditor
 from ledger.domain import Batch, Command, Phase, RejectionReason
@@ -46,9 +48,15 @@ class Metering:
     Everything is idempotent by the attempt's identifier.
     """
 
-    def __init__(self, *, clock: Clock) -> None:
-        """Keep the clock; no I/O."""
+    def __init__(self, *, clock: Clock, alerts: Alerts | None = None) -> None:
+        """Keep the collaborators; no I/O.
+
+        Args:
+            clock: what attempts are dated by.
+            alerts: hears of thresholds, losses and shortfalls; None keeps alerts and tells nobody.
+        """
         self._clock = clock
+        self._alerts = alerts or Alerts(clock=clock)
         self._posting = Posting(clock=clock, scope="attempt")
         self._auditor = TokenAuditor(clock=clock)
 
@@ -101,6 +109,9 @@ class Metering:
             at=self._clock.now(),
         )
         store.add_attempt(session, attempt)
+        self._alerts.budget_taken(
+            session, budget=budget, day=decision.day, added_nusd=request.bound_nusd
+        )
         return attempt
 
     def settle(self, session: Session, *, attempt_id: str, lines: Sequence[UsageLine]) -> Attempt:
@@ -147,6 +158,9 @@ class Metering:
         transfers = self._post_end(session, attempt, commands)
         records = records_of(attempt, lines, transfers=transfers, at=self._clock.now())
         self._save(session, ended, records)
+        if ended.overbilled_nusd:
+            data = _told(ended, "provider", "bound_nusd", "cost_nusd", "overbilled_nusd")
+            self._alerts.raise_alert(session, AlertKind.OPERATOR_LOSS, ended.id, data)
         return ended
 
     def lose(self, session: Session, *, attempt_id: str) -> Attempt:
@@ -180,6 +194,9 @@ class Metering:
         )
         transfers = self._post_end(session, attempt, commands)
         self._save(session, ended, [record_of_loss(ended, transfers=transfers)])
+        if ended.shortfall_utok:
+            data = _told(ended, "provider", "bound_nusd", "burn_utok", "shortfall_utok")
+            self._alerts.raise_alert(session, AlertKind.RESERVE_SHORTFALL, ended.id, data)
         return ended
 
     def release(self, session: Session, *, attempt_id: str) -> Attempt:
@@ -245,6 +262,11 @@ class Metering:
             rows = [row_of(record) for record in records]
             store.add_usage(session, rows)
             sealing.enqueue(session, "usage", rows)
+
+
+def _told(attempt: Attempt, *names: str) -> dict[str, Any]:
+    fields = {name: getattr(attempt, name) for name in names}
+    return {"attempt": attempt.id, "budget": attempt.budget, "day": attempt.day, **fields}
 
 
 def _settlement_accounts(attempt: Attempt) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from core.clock import Clock
 from core.ids import derived_id
 from ledger.accounts import FIAT_AUTHORITY, FIAT_SPENT, OPERATOR_LOSS, SUSPENSE
+from ledger.alerts import AlertKind, Alerts
 from ledger.domain import Batch, Move
 from ledger.errors import InvoiceError, InvoiceRefusedError
 from ledger.invoices import Invoice
@@ -79,9 +80,15 @@ class Reconciliation:
 class Reconciliations:
     """Compares invoices, and settles suspense by them, in callers' transactions; never commits."""
 
-    def __init__(self, *, clock: Clock) -> None:
-        """Keep the clock; no I/O."""
+    def __init__(self, *, clock: Clock, alerts: Alerts | None = None) -> None:
+        """Keep the collaborators; no I/O.
+
+        Args:
+            clock: what transfers are dated by.
+            alerts: hears of losses; None keeps alerts and tells nobody.
+        """
         self._clock = clock
+        self._alerts = alerts or Alerts(clock=clock)
         self._posting = Posting(clock=clock, scope="reconcile")
 
     def compare(
@@ -158,6 +165,13 @@ class Reconciliations:
             row,
             [asdict(s) | {"reconciliation_id": applied.id} for s in match.settlements],
         )
+        if applied.loss_nusd:
+            data = {
+                "provider": provider,
+                "invoice": invoice.digest,
+                "loss_nusd": applied.loss_nusd,
+            }
+            self._alerts.raise_alert(session, AlertKind.OPERATOR_LOSS, applied.id, data)
         return applied
 
     def _match(

@@ -13,7 +13,7 @@ from api.parts import Parts
 from core.errors import InfrastructureError
 from core.money import MAX_AMOUNT
 from core.principals import Principal, Role
-from ledger import WALLET, CheckpointNotFoundError, Transfer, TransferNotFoundError
+from ledger import WALLET, AlertKind, CheckpointNotFoundError, Transfer, TransferNotFoundError
 
 router = APIRouter(prefix="/api/v1", tags=["audit"])
 
@@ -34,7 +34,18 @@ def verify(parts: PartsOf, caller: Caller) -> dict[str, Any]:
     """Check the whole ledger: log, balances, monetary identity, fiat budget, receipts."""
     caller.require(Role.OPERATOR, Role.AUDITOR)
     with parts.database.reading() as session:
-        return parts.audit.verify(session).to_json()
+        report = parts.audit.verify(session).to_json()
+    if not report["verified"]:
+        _tell(parts, report)
+    return report
+
+
+def _tell(parts: Parts, report: dict[str, Any]) -> None:
+    """Let operators hear of an audit that failed, once for the same statements in a day."""
+    broken = [name for name, found in report["statements"].items() if not found["holds"]]
+    subject = f"{parts.clock.now():%Y-%m-%d}:{','.join(broken)}"
+    with parts.database.transaction() as session:
+        parts.alerts.raise_alert(session, AlertKind.AUDIT_FAILED, subject, {"statements": broken})
 
 
 @router.get("/audit/export", response_class=StreamingResponse)

@@ -59,6 +59,12 @@ def liability_nusd(session: Session, *, day: str, path: str) -> int:
     return int(session.execute(query).scalar_one())
 
 
+def attempts_of_day(session: Session, *, day: str) -> int:
+    """Return how many attempts were admitted on a day."""
+    query = select(func.count()).select_from(attempts).where(attempts.c.day == day)
+    return session.execute(query).scalar_one()
+
+
 def add_usage(session: Session, rows: list[dict[str, Any]]) -> None:
     """Append usage records."""
     insert_rows(session, usage, rows)

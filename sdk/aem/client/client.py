@@ -205,6 +205,14 @@ class Client:
         query = {"from": old_size, "to": new_size}
         return self._connection.get_bytes("/api/v1/audit/consistency", **query)
 
+    def alerts(self, *, cursor: str | None = None, limit: int | None = None) -> Json:
+        """List alerts, the newest first, with how far their telling got."""
+        return self._object("/api/v1/alerts", cursor=cursor, limit=limit)
+
+    def test_alerts(self) -> Json:
+        """Raise an alert that says nothing but that alerts arrive."""
+        return self._post("/api/v1/alerts/test")
+
     # Gold
 
     def freeze_gold(self, dataset: Bundle) -> Json:

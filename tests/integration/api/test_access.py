@@ -79,6 +79,8 @@ RULES = [
     Rule(request="GET /api/v1/ledger/spend", allowed=HOUSE),
     Rule(request="GET /api/v1/ledger/indicators", allowed=HOUSE),
     Rule(request="GET /api/v1/ledger/export?format=csv", allowed=HOUSE),
+    Rule(request="GET /api/v1/alerts", allowed=HOUSE),
+    Rule(request="POST /api/v1/alerts/test", allowed={"operator"}, status=202),
     Rule(
         request="POST /api/v1/ledger/reconciliations?provider=x&dry_run=true",
         body={},

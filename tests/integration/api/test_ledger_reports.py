@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import Group
 from click.testing import CliRunner, Result
 
 from aem.client import ApiError
+from cli.remote.alerts import alerts
 from cli.remote.ledger import ledger
 from tests.fakes.bookkeeping import bean_check, hledger_check
 from tests.fakes.running_service import GRANT_UTOK, RunningService
@@ -89,9 +91,11 @@ def test_an_invoice_is_compared_by_auditors_and_settled_by_operators(
     assert (refused.value.reason, refused.value.details["line"]) == ("bad_invoice", 3)
 
 
-def run(service: RunningService, *arguments: Any, role: str = "operator") -> Result:
+def run(
+    service: RunningService, *arguments: Any, role: str = "operator", group: Group = ledger
+) -> Result:
     environment = {"AEM_URL": service.url, "AEM_API_KEY": service.secret(role)}
-    return CliRunner().invoke(ledger, [str(word) for word in arguments], env=environment)
+    return CliRunner().invoke(group, [str(word) for word in arguments], env=environment)
 
 
 def test_commands_write_files_and_compare_invoices(shared: RunningService, tmp_path: Path) -> None:
@@ -113,3 +117,12 @@ def test_commands_write_files_and_compare_invoices(shared: RunningService, tmp_p
     assert run(shared, "trial-balance").output.endswith("balanced\n")
     lines = run(shared, "statement", "wallet:acme.bot", "--from", "2026-01-01").output
     assert "closing balance  600 tok" in lines
+
+
+def test_a_test_alert_is_kept_where_nobody_is_told(shared: RunningService) -> None:
+    assert "told to nobody" in run(shared, "test", group=alerts).output
+    listed = run(shared, "list", group=alerts, role="auditor")
+    assert "a test: alerts arrive" in listed.output
+    assert run(shared, "test", group=alerts, role="auditor").exit_code == 3
+    (kept,) = shared.operator.alerts()["items"]
+    assert (kept["kind"], kept["deliveries"]) == ("test", [])

@@ -1,0 +1,58 @@
+"""``aem alerts``: what operators were told, and whether it arrived."""
+
+from typing import Any
+
+import click
+
+from cli.output import json_option, print_json, print_table
+from cli.remote.connection import connect, remote
+from cli.remote.listings import cursor_option, limit_option, print_cursor
+
+
+@click.group()
+def alerts() -> None:
+    """Show what operators were told, and test the telling."""
+
+
+@alerts.command("list")
+@limit_option
+@cursor_option
+@json_option
+@remote
+def list_alerts(limit: int, cursor: str | None, *, as_json: bool) -> None:
+    """List alerts, the newest first, with how far their telling got."""
+    with connect() as client:
+        found = client.alerts(limit=limit, cursor=cursor)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (alert["at"], alert["kind"], alert["text"], _told(alert["deliveries"]))
+        for alert in found["items"]
+    ]
+    print_table("Alerts", ("at", "kind", "text", "told"), rows)
+    print_cursor(found)
+
+
+@alerts.command()
+@json_option
+@remote
+def test(*, as_json: bool) -> None:
+    """Raise an alert that says nothing but that alerts arrive."""
+    with connect() as client:
+        alert = client.test_alerts()
+    if as_json:
+        print_json(alert)
+    elif alert["deliveries"]:
+        names = ", ".join(delivery["destination"] for delivery in alert["deliveries"])
+        click.echo(f"on its way to {names}; `aem alerts list` shows whether it arrived")
+    else:
+        click.echo("kept, and told to nobody: the service has no AEM_ALERT_WEBHOOK or _SLACK")
+
+
+def _told(deliveries: list[dict[str, Any]]) -> str:
+    return "; ".join(
+        f"{one['destination']} {one['status']}"
+        + (f" ({one['answer']}, {one['tries']} tries)" if one["status"] != "delivered" else "")
+        for one in deliveries
+    )
