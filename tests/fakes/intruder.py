@@ -14,7 +14,6 @@ from ledger.records import record_hash
 from ledger.store import log
 from ledger.store.tables import budgets, checkpoints, log_entries, log_head
 
-
 _TRIGGERS = {
     "sqlite": (
         "SELECT name, tbl_name, sql FROM sqlite_master"
@@ -40,6 +39,20 @@ def unguarded(connection: Connection) -> Iterator[None]:
     yield
     for _, _, definition in guards:
         connection.exec_driver_sql(definition)
+
+
+def wipe(session: Session) -> None:
+    """Take all rows of the ledger away, as if nothing had ever been."""
+    connection = session.connection()
+    tables = [table for table in metadata.sorted_tables if table.name.startswith("ledger_")]
+    if connection.dialect.name == "postgresql":  # for this transaction, no trigger fires
+        connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+        for table in tables:
+            connection.execute(delete(table))
+        return
+    with unguarded(connection):
+        for table in reversed(tables):
+            connection.execute(delete(table))
 
 
 def tamper(connection: Connection, *statements: str) -> None:
