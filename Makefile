@@ -26,6 +26,7 @@ lint: setup ## Format, lint, types, one-way imports
 bench: setup ## Benchmarks, each beside what it is compared with
 	@bash scripts/with_services.sh $(BIN)/python -m benchmarks.order --json
 	@$(BIN)/python -m benchmarks.ledger --json
+	@$(BIN)/python -m benchmarks.half_year --json --records 50000
 
 soak: setup ## The full counts; takes hours
 	@bash scripts/with_services.sh $(BIN)/python -m pytest
