@@ -50,9 +50,10 @@ class BookedWork:
 
     Attributes:
         day: UTC day on which it ended.
-        costs_pusd: by resource, exactly; empty of a lost attempt.
-        suspense_nusd: its bound, if it is lost and nobody has settled it yet; else 0.
-        is_settled_loss: whether it was lost, and an earlier invoice has settled it.
+        costs_pusd: by resource, exactly; empty of a lost attempt that nobody has settled yet.
+        suspense_nusd: the bound of such an attempt; else 0.
+        is_settled_loss: whether an earlier invoice settled it: its cost is what that one billed,
+            in whole nano-dollars.
     """
 
     attempt_id: str
@@ -165,7 +166,7 @@ class Matching:
             elif booked.suspense_nusd:
                 self._matched += 1
                 yield _settled(booked, ceil_div(billed_pusd, PUSD_PER_NUSD))
-            elif booked.cost_pusd == billed_pusd or booked.is_settled_loss:
+            elif _agrees(booked, billed_pusd):
                 self._matched += 1
             else:
                 self._differences.append(
@@ -243,6 +244,12 @@ class Matching:
                         ledger_pusd=work.costs_pusd[resource],
                     )
                 )
+
+
+def _agrees(booked: BookedWork, billed_pusd: int) -> bool:
+    if booked.is_settled_loss:
+        billed_pusd = ceil_div(billed_pusd, PUSD_PER_NUSD) * PUSD_PER_NUSD
+    return booked.cost_pusd == billed_pusd
 
 
 def _settled(booked: BookedWork, billed_nusd: int) -> SuspenseSettlement:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from core.clock import Clock
 from core.ids import derived_id
+from core.money import PUSD_PER_NUSD
 from ledger.accounts import FIAT_AUTHORITY, FIAT_SPENT, OPERATOR_LOSS, SUSPENSE
 from ledger.alerts import AlertKind, Alerts
 from ledger.domain import Batch, Move
@@ -256,7 +257,7 @@ def _booked(
     """Yield a provider's work that ended in a period, and what else the invoice names."""
     costs: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     days: dict[str, date] = {}
-    unknown: set[str] = set()
+    unknown: dict[str, str] = {}
     rows = list(_used(session, provider, start, end))
     rows += store.usage_of_attempts(session, provider, named - {row["attempt_id"] for row in rows})
     for row in rows:
@@ -266,17 +267,19 @@ def _booked(
         if cost_pusd:
             costs[attempt_id][row["resource"]] += cost_pusd
         elif row["cost_nusd"]:  # a lost attempt's record has no quantity, and its bound for cost
-            unknown.add(attempt_id)
+            unknown[attempt_id] = row["resource"]
     bounds = store.lost_bounds(session, sorted(unknown))
     settled = store.settled_of(session, bounds)
+    for attempt_id, billed_nusd in settled.items():
+        costs[attempt_id][unknown[attempt_id]] += billed_nusd * PUSD_PER_NUSD
     for attempt_id, day in days.items():
-        is_open = attempt_id in bounds and attempt_id not in settled
+        is_settled = attempt_id in settled
         yield BookedWork(
             attempt_id=attempt_id,
             day=day,
             costs_pusd=dict(costs[attempt_id]),
-            suspense_nusd=bounds[attempt_id] if is_open else 0,
-            is_settled_loss=attempt_id in settled,
+            suspense_nusd=0 if is_settled else bounds.get(attempt_id, 0),
+            is_settled_loss=is_settled,
         )
 
 

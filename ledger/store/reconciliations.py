@@ -77,14 +77,14 @@ def lost_bounds(session: Session, attempt_ids: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def settled_of(session: Session, attempt_ids: Iterable[str]) -> set[str]:
-    """Return those of the attempts that an invoice settled."""
-    found: set[str] = set()
+def settled_of(session: Session, attempt_ids: Iterable[str]) -> dict[str, int]:
+    """Return what invoices billed of those of the attempts that they settled, in nano-dollars."""
+    settled = suspense_settlements.c
+    found: dict[str, int] = {}
     for ids in _pages(attempt_ids):
-        query = select(suspense_settlements.c.attempt_id).where(
-            suspense_settlements.c.attempt_id.in_(ids)
-        )
-        found |= set(session.execute(query).scalars())
+        billed_nusd = (settled.billed_nusd + settled.loss_nusd).label("billed_nusd")
+        query = select(settled.attempt_id, billed_nusd).where(settled.attempt_id.in_(ids))
+        found |= {row.attempt_id: row.billed_nusd for row in session.execute(query)}
     return found
 
 

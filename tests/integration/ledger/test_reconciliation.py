@@ -104,6 +104,17 @@ def test_the_same_invoice_settles_once_and_another_nothing_more(books: Bank) -> 
     assert transfers == 3
 
 
+def test_a_later_bill_for_what_was_settled_is_named_and_moves_nothing(books: Bank) -> None:
+    settle(books, csv(*ALL))
+    late = csv(*ALL[:2], ("lost-1", RESOURCE, "0.26"), ("lost-2", RESOURCE, "0.1"))
+    found = settle(books, late)
+    assert kinds(found) == [("amount_differs", 4, "lost-1"), ("amount_differs", 5, "lost-2")]
+    assert [d["ledger_pusd"] for d in found.differences] == [USD * 1_000 // 4, 0]
+    assert found.transfers == []
+    totals = compare(books, csv(("", RESOURCE, "0.75")))
+    assert (totals.differences, totals.matched) == ([], 1)
+
+
 def test_what_is_billed_above_a_bound_is_the_operators_loss(books: Bank) -> None:
     found = settle(books, csv(*ALL[:2], ("lost-1", RESOURCE, "1.75"), ("lost-2", RESOURCE, "0.5")))
     assert (found.billed_nusd, found.released_nusd, found.loss_nusd) == (
