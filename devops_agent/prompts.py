@@ -1,6 +1,6 @@
 """Prompts in orders: where their cases run, how often, and what judging them costs at most."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from aem.artifact import (
     ArtifactError,
@@ -57,12 +57,11 @@ def judging_use(
     if settings is None:
         return Use()
     model = catalogue.model(settings.model)
-    requests = _requests(bundle, cases)
-    return Use(
-        model=model.name,
-        input_tokens=runs * sum(map(model.input_bound_tokens, requests)),
-        output_tokens=runs * sum(map(model.reply_cap_tokens, requests)),
-    )
+    input_tokens = output_tokens = 0
+    for request in _requests(bundle, cases):  # all of them together need not fit into memory
+        input_tokens += runs * model.input_bound_tokens(request)
+        output_tokens += runs * model.reply_cap_tokens(request)
+    return Use(model=model.name, input_tokens=input_tokens, output_tokens=output_tokens)
 
 
 class CandidateModels:
@@ -86,16 +85,15 @@ class CandidateModels:
             raise
 
 
-def _requests(bundle: Bundle, cases: Sequence[GoldCase]) -> list[ChatRequest]:
+def _requests(bundle: Bundle, cases: Sequence[GoldCase]) -> Iterator[ChatRequest]:
     """Render what can be rendered: what cannot is never asked."""
     try:
         prompt = read_prompt(bundle)
     except ArtifactError:
-        return []
-    requests = []
+        return
     for case in cases:
         try:
-            requests.append(prompt.render(case.input))
+            request = prompt.render(case.input)
         except ArtifactError:
             continue
-    return requests
+        yield request

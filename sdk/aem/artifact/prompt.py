@@ -22,6 +22,9 @@ MAX_MESSAGES = 100
 MAX_DEMONSTRATIONS = 100
 """Each is two messages of every call: more belong into training, not into a prompt."""
 
+MAX_PLACEHOLDERS = 1_000
+"""In all messages together."""
+
 MAX_REQUEST_CHARACTERS = 2_000_000
 """Of all messages of a call: above the longest context of any model."""
 
@@ -73,6 +76,28 @@ class Placeholder:
         return text
 
 
+class Room:
+    """What the messages of a call may still have: it ends before memory does."""
+
+    def __init__(self, path: str) -> None:
+        """Begin with `MAX_REQUEST_CHARACTERS`; `path` is the file to complain of."""
+        self._path = path
+        self._left = MAX_REQUEST_CHARACTERS
+
+    def take(self, text: str) -> None:
+        """Count a text.
+
+        Raises:
+            PromptError: the messages are longer than any model takes.
+        """
+        self._left -= len(text)
+        if self._left < 0:
+            raise PromptError(
+                f"the messages have more than {MAX_REQUEST_CHARACTERS} characters with this input",
+                path=self._path,
+            )
+
+
 @dataclass(frozen=True, kw_only=True)
 class MessageTemplate:
     """A message: texts and placeholders in turns."""
@@ -85,13 +110,18 @@ class MessageTemplate:
         """The placeholders, in order."""
         return [part for part in self.parts if isinstance(part, Placeholder)]
 
-    def render(self, value: Any) -> ChatMessage:
+    def render(self, value: Any, room: "Room") -> ChatMessage:
         """Put an input's values in.
 
         Raises:
             PlaceholderError: the input lacks one.
+            PromptError: there is no room for them.
         """
-        texts = [part if isinstance(part, str) else part.resolve(value) for part in self.parts]
+        texts = []
+        for part in self.parts:  # one by one: a value may stand at a thousand places
+            text = part if isinstance(part, str) else part.resolve(value)
+            room.take(text)
+            texts.append(text)
         return ChatMessage(role=self.role, content="".join(texts))
 
 
@@ -128,15 +158,11 @@ class Prompt:
             PlaceholderError: the input has nothing where a placeholder points to.
             PromptError: the messages are longer than any model takes.
         """
-        *before, last = (message.render(value) for message in self.messages)
+        room = Room(self.settings.messages)
+        for message in self.fixed:
+            room.take(message.content)
+        *before, last = (message.render(value, room) for message in self.messages)
         messages = (*before, *self.fixed, last)
-        characters = sum(len(message.content) for message in messages)
-        if characters > MAX_REQUEST_CHARACTERS:
-            raise PromptError(
-                f"the messages have {characters} characters with this input, and"
-                f" {MAX_REQUEST_CHARACTERS} is the limit",
-                path=self.settings.messages,
-            )
         settings = self.settings
         return ChatRequest(
             model=settings.model,
@@ -165,8 +191,7 @@ def read_prompt(bundle: Bundle) -> Prompt:
         )
     messages = _messages(settings.messages, bundle.files[settings.messages])
     schema = json.loads(bundle.files[bundle.manifest.input_schema])
-    for message in messages:
-        _require_possible(message, schema, settings.messages, bundle.manifest.input_schema)
+    _require_possible(messages, schema, settings.messages, bundle.manifest.input_schema)
     demonstrations = _demonstrations(settings.demonstrations, bundle)
     reply_path = settings.reply_schema
     return Prompt(
@@ -248,8 +273,16 @@ def _placeholder(match: re.Match[str], path: str) -> Placeholder:
     )
 
 
-def _require_possible(message: MessageTemplate, schema: Any, path: str, schema_path: str) -> None:
-    for placeholder in message.placeholders:
+def _require_possible(
+    messages: Sequence[MessageTemplate], schema: Any, path: str, schema_path: str
+) -> None:
+    placeholders = [each for message in messages for each in message.placeholders]
+    if len(placeholders) > MAX_PLACEHOLDERS:
+        raise PromptError(
+            f"{path!r} has {len(placeholders)} placeholders, and {MAX_PLACEHOLDERS} is the limit",
+            path=path,
+        )
+    for placeholder in {each.path: each for each in placeholders}.values():
         if is_ruled_out(schema, placeholder.path):
             raise PlaceholderError(
                 f"{path!r}: no input has anything at {{{{{placeholder.name}}}}}: {schema_path!r}"
@@ -304,12 +337,14 @@ def _turns(
     last: MessageTemplate, demonstrations: Sequence[Demonstration], path: str
 ) -> tuple[ChatMessage, ...]:
     turns: list[ChatMessage] = []
+    room = Room(path)
     for place, demonstration in enumerate(demonstrations):
-        try:
-            turns.append(last.render(demonstration.input))
-        except PlaceholderError as error:
-            raise PromptError(f"{path!r}, item {place}: {error.message}", path=path) from error
         answer = compact_json(demonstration.output)
+        try:
+            turns.append(last.render(demonstration.input, room))
+            room.take(answer)
+        except (PlaceholderError, PromptError) as error:
+            raise PromptError(f"{path!r}, item {place}: {error.message}", path=path) from error
         turns.append(ChatMessage(role=Role.ASSISTANT, content=answer))
     return tuple(turns)
 

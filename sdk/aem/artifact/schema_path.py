@@ -9,6 +9,9 @@ _POSITION = re.compile(r"0|[1-9][0-9]{0,8}")
 MAX_DEPTH = 64
 """Schemas and references in a row; deeper ones are taken to allow the path."""
 
+MAX_LOOKS = 10_000
+"""Parts of a schema that are looked at for one path; those after them are taken to allow it."""
+
 
 def is_ruled_out(schema: Any, path: Sequence[str]) -> bool:
     """Tell whether no value that the schema allows has anything at the path.
@@ -24,14 +27,24 @@ def is_ruled_out(schema: Any, path: Sequence[str]) -> bool:
 
 
 class _Reader:
+    """Reads one schema for one path, each part once: references would multiply without end."""
+
     def __init__(self, root: Any) -> None:
         self._root = root
+        self._known: dict[tuple[int, int], bool] = {}
 
     def rules_out(self, schema: Any, path: tuple[str, ...], depth: int) -> bool:
         if schema is False:
             return True
         if not isinstance(schema, Mapping) or depth == 0:
             return False
+        look = (id(schema), len(path))
+        if look not in self._known and len(self._known) < MAX_LOOKS:
+            self._known[look] = False  # what refers back to itself promises nothing
+            self._known[look] = self._look(schema, path, depth)
+        return self._known.get(look, False)
+
+    def _look(self, schema: Mapping[str, Any], path: tuple[str, ...], depth: int) -> bool:
         if self._parts_rule_out(schema, path, depth - 1):
             return True
         if not path:

@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -344,3 +345,42 @@ def test_a_reply_that_is_not_one_json_value_is_refused(text: str) -> None:
 def test_a_reply_that_was_cut_off_is_refused_even_where_it_reads_as_json() -> None:
     with pytest.raises(ReplyError, match="cut off"):
         parse_reply(ChatReply(text="12", finish_reason="length"))
+
+
+def test_a_schema_that_refers_to_itself_twice_is_read_once() -> None:
+    # Each level doubles the ways to the next one: followed one by one they would never end.
+    schema = {"allOf": [{"$ref": "#"}, {"$ref": "#"}], "anyOf": [{"$ref": "#"}, {"$ref": "#"}]}
+    assert rendered("{{text}}", {"text": "a"}) == "a"
+    assert user_prompt("{{text}}", schema).messages
+    with pytest.raises(PlaceholderError):
+        user_prompt("{{text}}", {**schema, "properties": {"text": False}})
+
+
+def test_a_value_that_stands_at_many_places_ends_before_memory_does() -> None:
+    value = {"text": "x" * 100_000}
+    prompt = user_prompt("{{text}}" * 1_000)  # 100 million characters
+    tracemalloc.start()
+    try:
+        with pytest.raises(PromptError, match="2000000 characters"):
+            prompt.render(value)
+        with pytest.raises(PromptError, match=r"item 0: .* 2000000 characters"):
+            read_prompt(
+                prompt_bundle(
+                    messages=[{"role": "user", "content": "{{text}}" * 1_000}],
+                    demonstrations=[{"input": value, "output": {"word": ""}}],
+                )
+            )
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_demonstrations_are_bounded_together() -> None:
+    shown = [{"input": {"text": "x" * 300_000}, "output": {"word": "y" * 300_000}}] * 4
+    with pytest.raises(PromptError, match=r"item 3: .* 2000000 characters"):
+        read_prompt(prompt_bundle(demonstrations=shown))
+
+
+def test_placeholders_are_counted() -> None:
+    with pytest.raises(PromptError, match="1001 placeholders"):
+        user_prompt("{{text}}" * 1_001)
