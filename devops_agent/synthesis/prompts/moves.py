@@ -221,6 +221,12 @@ def _visit(schema: Any, change: Callable[[dict[str, Any]], None]) -> None:
 def _bound(part: dict[str, Any], text_most: int, items_most: int) -> None:
     kinds = part["type"] if isinstance(part["type"], list) else [part["type"]]
     if "string" in kinds and not {"enum", "const", "pattern", "format"} & set(part):
-        part.setdefault("maxLength", max(text_most, part.get("minLength", 0)))
+        part.setdefault("maxLength", max(text_most, _least(part, "minLength")))
     if "array" in kinds:
-        part.setdefault("maxItems", max(items_most, part.get("minItems", 0)))
+        part.setdefault("maxItems", max(items_most, _least(part, "minItems")))
+
+
+def _least(part: Mapping[str, Any], keyword: str) -> int:
+    """Return a lower bound of the author's; nobody has checked that it is a number."""
+    value = part.get(keyword, 0)
+    return value if isinstance(value, int) else 0

@@ -86,9 +86,11 @@ def wanted_output(expectation: Any, output_schema: Any) -> Any | None:
         return expectation["expected"]
     if "entities" not in expectation or not isinstance(output_schema, dict):
         return None
-    members = output_schema.get("properties", {})
+    members, required = output_schema.get("properties", {}), output_schema.get("required", [])
+    if not isinstance(members, dict) or not isinstance(required, list):
+        return None
     lists = [name for name, member in members.items() if _is_entity_list(member)]
-    others = set(output_schema.get("required", [])) - set(lists)
+    others = {name for name in required if isinstance(name, str)} - set(lists)
     if len(lists) != 1 or not all(_takes_null(members.get(name)) for name in others):
         return None
     return {**dict.fromkeys(sorted(others)), lists[0]: expectation["entities"]}
@@ -100,18 +102,31 @@ def _of_traces(context: SynthesisContext) -> list[Demonstration]:
         feedback = trace.feedback or {}
         if "corrected_output" in feedback:
             found.append(Demonstration(input=trace.input, output=feedback["corrected_output"]))
-        elif trace.error is None and feedback.get("score", 0.0) >= GOOD_SCORE:
+        elif trace.error is None and _is_good(feedback.get("score")):
             found.append(Demonstration(input=trace.input, output=trace.output))
     return found
 
 
+def _is_good(score: Any) -> bool:
+    return isinstance(score, int | float) and score >= GOOD_SCORE
+
+
 def _distinct(found: Sequence[Demonstration]) -> list[Demonstration]:
-    """Keep the first of each input, and none that is too long."""
+    """Keep the first of each input, and none that is too long or cannot be sent."""
     by_input: dict[str, Demonstration] = {}
     for each in found:
-        if len(compact_json([each.input, each.output])) <= MAX_CHARACTERS:
+        if _is_showable(each):
             by_input.setdefault(compact_json(each.input), each)
     return list(by_input.values())
+
+
+def _is_showable(each: Demonstration) -> bool:
+    try:
+        text = compact_json([each.input, each.output])
+        text.encode()
+    except (ValueError, RecursionError):  # NaN, or half a character: traces may hold them
+        return False
+    return len(text) <= MAX_CHARACTERS
 
 
 def _mixed(cases: Sequence[DevCase]) -> list[DevCase]:

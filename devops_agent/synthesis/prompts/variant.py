@@ -82,22 +82,24 @@ def write_variant(bundle: Bundle, variant: Variant) -> Bundle:
     settings = bundle.manifest.prompt
     if settings is None:
         raise ValueError("a variant is made of a prompt")
-    if variant.key() == read_variant(bundle).key():
+    before = read_variant(bundle)
+    if variant.key() == before.key():
         return bundle
     manifest = bundle.files[MANIFEST_PATH].decode()
     files = {settings.messages: _pretty([_message(*each) for each in variant.messages])}
     if variant.demonstrations or settings.demonstrations:
-        path = settings.demonstrations or DEMONSTRATIONS_PATH
+        path = settings.demonstrations or _free(bundle, DEMONSTRATIONS_PATH)
         files[path] = _pretty(
             [{"input": each.input, "output": each.output} for each in variant.demonstrations]
         )
         manifest = with_key(manifest, "prompt", "demonstrations", path)
     manifest = with_key(manifest, "model", "max_tokens", variant.max_tokens)
     manifest = with_key(manifest, "reply", "constraint", variant.constraint.value)
-    if variant.constraint is Constraint.SCHEMA:
-        files[REPLY_SCHEMA_PATH] = _pretty(variant.reply_schema)
-        manifest = with_key(manifest, "reply", "schema", REPLY_SCHEMA_PATH)
-    elif settings.constraint is Constraint.SCHEMA:
+    if variant.constraint is Constraint.SCHEMA and variant.reply_schema != before.reply_schema:
+        path = _free(bundle, REPLY_SCHEMA_PATH)
+        files[path] = _pretty(variant.reply_schema)
+        manifest = with_key(manifest, "reply", "schema", path)
+    elif settings.constraint is Constraint.SCHEMA and variant.reply_schema is None:
         manifest = with_key(manifest, "reply", "schema", None)
     return bundle.replace({**files, MANIFEST_PATH: manifest.encode()})
 
@@ -156,6 +158,14 @@ def _edited(lines: Sequence[str], table: str, key: str, value: str | int | None)
         if header and header.group(1) == table:
             return [*found[: place + 1], *new, *found[place + 1 :]]
     return [*found, f"[{table}]", *new]
+
+
+def _free(bundle: Bundle, wanted: str) -> str:
+    """Return a path at which the author keeps nothing: an output schema may have such a name."""
+    stem, _, suffix = wanted.rpartition(".")
+    taken = {path.casefold() for path in bundle.files}
+    names = (wanted, *(f"{stem}-{number}.{suffix}" for number in range(2, len(taken) + 3)))
+    return next(name for name in names if name not in taken)
 
 
 def _message(role: str, content: str) -> dict[str, str]:

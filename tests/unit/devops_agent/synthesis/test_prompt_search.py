@@ -422,3 +422,54 @@ def test_a_gain_that_loses_a_type_of_entity_is_not_handed_over() -> None:
     result, _ = search(incumbent(constraint="output_schema"), known=traces(), model=model)
     assert result.candidates == ()
     assert "no variant" in str(result.reason) or "one type" in str(result.reason)
+
+
+def test_a_variant_takes_no_path_at_which_the_author_keeps_something() -> None:
+    files = dict(prompt_bundle(constraint="none").files)
+    files["schema/reply.json"] = files.pop("schema/output.json")
+    manifest = files["artifact.toml"].replace(b"schema/output.json", b"schema/reply.json")
+    bundle = Bundle({**files, "artifact.toml": manifest})
+    held = read_variant(bundle).moved(
+        "bounded-constraint", constraint=Constraint.SCHEMA, reply_schema={"type": "object"}
+    )
+    written = write_variant(bundle, held)
+    assert written.files["schema/reply.json"] == bundle.files["schema/reply.json"]
+    assert read_prompt(written).reply_schema == {"type": "object"}
+    longer = read_variant(written).moved("longer-replies", max_tokens=99)
+    assert set(write_variant(written, longer).files) == set(written.files)
+    freed = read_variant(written).moved("none", constraint=Constraint.NONE, reply_schema=None)
+    assert read_prompt(write_variant(written, freed)).reply_schema is None
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": ["a"]},
+        {"type": "object", "required": 5},
+        {"type": "object", "required": [{}]},
+        {"type": "string", "minLength": "5"},
+        {"type": "array", "minItems": None},
+    ],
+)
+def test_a_schema_that_is_none_ends_no_search(schema: dict[str, Any]) -> None:
+    assert wanted_output({"entities": []}, schema) is None
+    moves.bounded(schema, [])
+    moves.named_fields(schema)
+
+
+def test_traces_that_cannot_be_shown_are_passed_over() -> None:
+    def trace(text: Any, score: Any) -> Trace:
+        return Trace(
+            id="t",
+            at="2026-01-05T09:30:00Z",
+            version="sha256:1",
+            input={"text": text},
+            output={"word": "a"},
+            feedback={"score": score},
+        )
+
+    odd = [trace("a", "good"), trace("b", None), trace(float("nan"), 1), trace("\ud800", 1)]
+    context = SynthesisContext(
+        bundle=prompt_bundle(), dev_cases=[], traces=[*odd, trace("fine", 1)], metrics={}
+    )
+    assert [each.input for each in gather(context, {}).demonstrations] == [{"text": "fine"}]
