@@ -15,7 +15,7 @@ demo: setup ## The main job end to end, on a real example
 	@$(BIN)/aem demo
 
 test: setup ## All tests that this machine allows; with CI set, all of them
-	@bash scripts/with_services.sh $(BIN)/python -m pytest -m "not soak"
+	@bash scripts/with_services.sh $(BIN)/python -m pytest -n auto --dist loadfile -m "not soak"
 
 lint: setup ## Format, lint, types, one-way imports
 	$(BIN)/ruff format --check .

@@ -49,7 +49,7 @@ start_postgres() {
     as_postgres "$(dirname "$pg_ctl")/initdb" -D "$work/pg" -A trust -U postgres > /dev/null
     # Throw-away databases, one a test: nothing needs to survive a power cut, and fsync costs minutes.
     as_postgres "$pg_ctl" -D "$work/pg" -w -l "$work/pg.log" \
-        -o "-p $port -k $work -c listen_addresses=127.0.0.1 -c max_connections=200 -c fsync=off" start > /dev/null
+        -o "-p $port -k $work -c listen_addresses=127.0.0.1 -c max_connections=400 -c fsync=off" start > /dev/null
     postgres_started=yes
     export AEM_TEST_POSTGRES_URL="postgresql+psycopg://postgres@127.0.0.1:$port/postgres"
 }
