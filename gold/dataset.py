@@ -1,12 +1,12 @@
 """A parsed dataset, compiled once and judged many times."""
 
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aem.proof import canonical_json, digest_of
+from core.text import nfkc
 from gold.domain import CaseType, GoldCase, Part, PartCounts
 from gold.entities import EntityBag, JsonPointer
 from gold.errors import HoldoutWithheldError
@@ -109,7 +109,7 @@ def input_fingerprint(case: GoldCase) -> str:
 
     Two cases with one fingerprint ask the same, whatever they are called.
     """
-    text = unicodedata.normalize("NFKC", canonical_json(case.input).decode()).casefold()
+    text = nfkc(canonical_json(case.input).decode()).casefold()
     return digest_of("".join(text.split()).encode())
 
 

@@ -1,11 +1,11 @@
 """Entities: reading them from an output, normalizing them, matching them one to one."""
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
+from core.text import nfkc
 from gold.domain import Counts, Entity
 
 _GROUP_DIGITS = 3
@@ -58,7 +58,7 @@ class JsonPointer:
 
 def normalize(value: str, how: Normalization) -> str:
     """Make a value comparable."""
-    text = unicodedata.normalize("NFKC", value).strip()
+    text = nfkc(value).strip()
     if how is Normalization.EXACT:
         return text
     text = text.casefold()

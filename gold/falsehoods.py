@@ -8,13 +8,13 @@ import binascii
 import codecs
 import html
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
+from core.text import nfkc
 from gold.json_text import texts
 
 _FREE_CHARACTERS = 6
@@ -50,7 +50,7 @@ class TextForms:
     @cached_property
     def folded(self) -> str:
         """NFKC, without case, whitespace runs as one space."""
-        return " ".join(unicodedata.normalize("NFKC", self.text).casefold().split())
+        return " ".join(nfkc(self.text).casefold().split())
 
     @cached_property
     def bare(self) -> str:

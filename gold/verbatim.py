@@ -10,12 +10,13 @@ import io
 import json
 import re
 import tokenize
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
+
+from core.text import nfkc
 
 RUN_MIN_CHARACTERS = 50
 """Letters and digits of a run that counts: eight or nine words, which nobody hits by chance."""
@@ -60,7 +61,7 @@ class Run:
 
 def reduced(text: str) -> str:
     """Return the letters and digits of a text, without case."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = nfkc(text).casefold()
     return _NOT_ALPHANUMERIC.sub("", folded)
 
 

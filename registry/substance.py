@@ -10,12 +10,12 @@ import io
 import keyword
 import re
 import tokenize
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from aem.artifact import MANIFEST_PATH, Bundle
+from core.text import nfkc
 from registry.errors import TooMuchTextError
 
 MAX_TOKENS = 200_000
@@ -132,7 +132,7 @@ def _prose_pieces(path: str, text: str) -> Iterator[Piece]:
     tokens: list[str] = []
     lines: list[int] = []
     for number, line in enumerate(text.splitlines(), start=1):
-        words = re.findall(r"\w+", unicodedata.normalize("NFKC", line).casefold())
+        words = re.findall(r"\w+", nfkc(line).casefold())
         if tokens and not line.strip():
             yield Piece(path=path, tokens=tuple(tokens), lines=tuple(lines))
             tokens, lines = [], []
