@@ -5,9 +5,12 @@ deadline for the whole exchange and a cap on its bytes, since an endless body ke
 that is counted from the last byte from ever ending.
 """
 
+import re
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -30,7 +33,15 @@ from market.errors import (
 REPLY_MAX_BYTES = 8 * 1024**2
 """More than any capped reply takes, escaped and wrapped."""
 
+CODINGS = frozenset({"identity", "gzip", "deflate"})
+"""Compressions of a body that are undone."""
+
 RETRY_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+
+REASON_MAX_CHARACTERS = 40
+"""Of why a reply ended."""
+
+_HALVES = re.compile("[\ud800-\udfff]")
 
 MESSAGE_MAX_CHARACTERS = 300
 """Of a provider's error message, in ours."""
@@ -115,16 +126,28 @@ class _BoundedTransport(httpx2.BaseTransport):
     """Ends an exchange at its deadline and at its cap of bytes, however it dribbles."""
 
     def __init__(self) -> None:
-        self._inner = httpx2.HTTPTransport()
+        # A connection for each exchange: the watch is told of those that are made for it.
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
+        self._inner = httpx2.HTTPTransport(limits=limits, trust_env=False)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        timeout_s = request.extensions["timeout"]["read"]
-        deadline_s = time.monotonic() + timeout_s
-        response = self._inner.handle_request(request)
+        watch = _Watch(request.extensions["timeout"]["read"])
+        request.extensions = {**request.extensions, "trace": watch.trace}
+        try:
+            with watch.told():
+                response = self._inner.handle_request(request)
+        except BaseException:
+            watch.end()
+            raise
+        headers = [
+            (name, value)
+            for name, value in response.headers.multi_items()
+            if name not in ("content-encoding", "content-length")
+        ]
         return httpx2.Response(
             status_code=response.status_code,
-            headers=response.headers,
-            stream=_BoundedStream(response, deadline_s),
+            headers=headers,
+            stream=_BoundedStream(response, watch),
             extensions=response.extensions,
         )
 
@@ -132,26 +155,86 @@ class _BoundedTransport(httpx2.BaseTransport):
         self._inner.close()
 
 
+class _Watch:
+    """Cuts an exchange's connection at its deadline: the client's own begin anew at each byte."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._is_over = False
+        self._connection: socket.socket | None = None
+        self._timer = threading.Timer(timeout_s, self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def trace(self, event: str, told: Mapping[str, Any]) -> None:
+        """Learn the connection (the client's extension `trace`)."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._connection = told["return_value"].get_extra_info("socket")
+            if self._is_over:
+                self._cut()
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Name what the cut breaks as what it is.
+
+        Raises:
+            httpx2.ReadTimeout: the deadline has passed.
+        """
+        try:
+            yield
+        except (httpx2.HTTPError, OSError) as error:
+            if self._is_over and not isinstance(error, _NOT_SENT):
+                raise httpx2.ReadTimeout("the exchange did not end in time") from error
+            raise
+
+    def require_time(self) -> None:
+        """Refuse what came after the deadline.
+
+        Raises:
+            httpx2.ReadTimeout: the deadline has passed.
+        """
+        if self._is_over:
+            raise httpx2.ReadTimeout("the exchange did not end in time")
+
+    def end(self) -> None:
+        """Watch no longer."""
+        self._timer.cancel()
+
+    def _cut(self) -> None:
+        self._is_over = True
+        if self._connection is not None:
+            with suppress(OSError):  # it is closed already
+                self._connection.shutdown(socket.SHUT_RDWR)
+
+
+_NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+
+
 class _TooLargeError(httpx2.HTTPError):
     """The body passed its cap."""
 
 
 class _BoundedStream(httpx2.SyncByteStream):
-    def __init__(self, response: httpx2.Response, deadline_s: float) -> None:
+    """A body without its compression, of which no more is undone than a reply may have."""
+
+    def __init__(self, response: httpx2.Response, watch: _Watch) -> None:
         self._response = response
-        self._deadline_s = deadline_s
+        self._watch = watch
 
     def __iter__(self) -> Iterator[bytes]:
+        coding = self._response.headers.get("content-encoding", "identity").strip().lower()
+        if coding not in CODINGS:  # one in another would grow a thousandfold twice
+            raise httpx2.DecodingError(f"the body is coded as {coding!r:.80}, which nobody asked")
         size = 0
-        for chunk in self._response.iter_raw():
-            size += len(chunk)
-            if size > REPLY_MAX_BYTES:
-                raise _TooLargeError("the body is longer than any reply")
-            if time.monotonic() > self._deadline_s:
-                raise httpx2.ReadTimeout("the body did not end in time")
-            yield chunk
+        with self._watch.told():
+            for chunk in self._response.iter_bytes():
+                size += len(chunk)
+                if size > REPLY_MAX_BYTES:
+                    raise _TooLargeError("the body is longer than any reply")
+                yield chunk
+        self._watch.require_time()  # a body without a length ends wherever it is cut
 
     def close(self) -> None:
+        self._watch.end()
         self._response.close()
 
 
@@ -188,7 +271,7 @@ def _translated(model: Model, error: openai.OpenAIError) -> UpstreamError:
 
 def _broken(model: Model, error: BaseException | None) -> UpstreamError:
     """Name how a connection failed; before it came about nothing was sent."""
-    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout):
+    if isinstance(error, _NOT_SENT):
         return UpstreamUnreachableError(
             f"{model.name} at {model.base_url} cannot be reached: start it, or correct base_url",
             model=model.name,
@@ -237,11 +320,12 @@ def _read(
     try:
         choice = answer.choices[0]
         text = choice.message.content or ""
-        finish_reason = str(choice.finish_reason)
-    except (AttributeError, IndexError, TypeError) as error:
+        finish_reason = _sendable(str(choice.finish_reason)[:REASON_MAX_CHARACTERS])
+    except (AttributeError, LookupError, TypeError) as error:
         raise _malformed(model, "no choices") from error
     if not isinstance(text, str):
         raise _malformed(model, "no text")
+    text = _sendable(text)
     input_tokens = _reported(answer, "prompt_tokens")
     output_tokens = _reported(answer, "completion_tokens", least=1 if text else 0)
     is_bound = input_tokens is None or output_tokens is None
@@ -256,6 +340,11 @@ def _read(
         is_bound=is_bound,
         latency_ms=latency_ms,
     )
+
+
+def _sendable(text: str) -> str:
+    """Replace halves of characters, which JSON can spell and nothing else can hold."""
+    return _HALVES.sub("\ufffd", text)
 
 
 def _reported(answer: ChatCompletion, name: str, *, least: int = 1) -> int | None:

@@ -82,6 +82,11 @@ class Exchange:
         self._handler.wfile.write(framed)
         self._handler.wfile.flush()
 
+    def write_plain(self, data: bytes) -> None:
+        """Write bytes of the connection, whatever the protocol wants there."""
+        self._handler.wfile.write(data)
+        self._handler.wfile.flush()
+
     def hang_up(self) -> None:
         """End the connection without an end of the message."""
         self._handler.connection.shutdown(socket.SHUT_RDWR)
@@ -331,3 +336,35 @@ def _frame(kind: str) -> Json:
 
 def _error(message: str) -> Json:
     return {"error": {"message": message, "type": "invalid_request_error", "code": None}}
+
+
+def hints(exchange: Exchange) -> None:
+    """Say for ever that an answer will come."""
+    while not exchange.over.wait(DRIP_S):
+        exchange.write_plain(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+
+
+def endless_header(exchange: Exchange) -> None:
+    """Begin an answer, and never come to an end with the first header."""
+    exchange.write_plain(b"HTTP/1.1 200 OK\r\nX-Header: ")
+    while not exchange.over.wait(DRIP_S):
+        exchange.write_plain(b"x")
+
+
+def unending(text: str) -> Behaviour:
+    """Answer with a whole reply of no stated length, and go on with spaces."""
+
+    def behave(exchange: Exchange) -> None:
+        message = {"role": "assistant", "content": text}
+        value = {"choices": [{"message": message, "finish_reason": "stop"}]}
+        exchange.write_plain(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+        exchange.write_plain(json.dumps(value).encode())
+        while not exchange.over.wait(DRIP_S):
+            exchange.write_plain(b" ")
+
+    return behave
+
+
+def compressed(data: bytes, coding: str = "gzip") -> Behaviour:
+    """Answer 200 with bytes that are declared to be compressed."""
+    return lambda exchange: exchange.send_bytes(200, data, Content_Encoding=coding)

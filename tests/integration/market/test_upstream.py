@@ -1,7 +1,10 @@
 """Calls of a provider over real HTTP, with the unmodified client: every way that they can end."""
 
+import gzip
+import json
 import socket
 import time
+import tracemalloc
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +14,7 @@ from market import (
     Model,
     Upstream,
     UpstreamRefusedError,
+    UpstreamReply,
     UpstreamUnknownError,
     UpstreamUnreachableError,
 )
@@ -18,6 +22,7 @@ from tests.fakes import llm_server
 from tests.fakes.llm_server import Behaviour, LlmServer, serving
 
 TIMEOUT_S = 0.6
+BOMB = gzip.compress(bytes(300_000_000))
 REQUEST = ChatRequest(
     model="tutor",
     messages=(ChatMessage(role=Role.USER, content="How are you?"),),
@@ -50,7 +55,7 @@ def model(base_url: str, **changes: object) -> Model:
     return Model(**(values | changes))  # type: ignore[arg-type]
 
 
-def ask(server: LlmServer, upstream: Upstream, **changes: object) -> object:
+def ask(server: LlmServer, upstream: Upstream, **changes: object) -> UpstreamReply:
     return upstream.complete(model(server.base_url, **changes), REQUEST, timeout_s=TIMEOUT_S)
 
 
@@ -133,6 +138,18 @@ def test_a_refusal_says_whether_to_try_again(
         pytest.param(llm_server.raw(b"<html>"), "model_reply_malformed", id="no json"),
         pytest.param(llm_server.raw(b'{"choices": []}'), "model_reply_malformed", id="empty"),
         pytest.param(llm_server.raw(b'{"choices": 5}'), "model_reply_malformed", id="number"),
+        pytest.param(
+            llm_server.raw(b'{"choices": {"first": 1}}'), "model_reply_malformed", id="object"
+        ),
+        pytest.param(llm_server.hints, "model_timeout", id="hints"),
+        pytest.param(llm_server.endless_header, "model_timeout", id="endless header"),
+        pytest.param(llm_server.unending("Fine."), "model_timeout", id="unending"),
+        pytest.param(llm_server.compressed(BOMB), "model_reply_too_large", id="bomb"),
+        pytest.param(
+            llm_server.compressed(gzip.compress(BOMB), "gzip, gzip"),
+            "model_disconnected",
+            id="bomb in a bomb",
+        ),
         pytest.param(llm_server.raw(b"[" * 100_000), "model_reply_malformed", id="deep"),
         pytest.param(
             llm_server.raw(b'{"choices": [{"message": {"content": 5}}]}'),
@@ -151,6 +168,30 @@ def test_what_is_no_whole_reply_has_an_unknown_outcome(
         elapsed_s = time.monotonic() - started_s
     assert caught.value.reason == reason
     assert elapsed_s < TIMEOUT_S + 1.5
+
+
+def test_a_compressed_reply_is_read(upstream: Upstream) -> None:
+    whole = json.dumps({"choices": [{"message": {"content": "Fine."}}]}).encode()
+    with serving(llm_server.compressed(gzip.compress(whole))) as server:
+        assert ask(server, upstream).reply.text == "Fine."
+
+
+def test_a_bomb_is_not_undone(upstream: Upstream) -> None:
+    with serving(llm_server.compressed(BOMB)) as server:
+        tracemalloc.start()
+        try:
+            with pytest.raises(UpstreamUnknownError):
+                ask(server, upstream)
+            assert tracemalloc.get_traced_memory()[1] < 150_000_000
+        finally:
+            tracemalloc.stop()
+
+
+def test_half_a_character_in_a_reply_can_be_kept(upstream: Upstream) -> None:
+    whole = rb'{"choices": [{"message": {"content": "a\ud800b"}, "finish_reason": "\udfff"}]}'
+    with serving(llm_server.raw(whole)) as server:
+        reply = ask(server, upstream).reply
+    assert (reply.text, reply.finish_reason) == ("a\ufffdb", "\ufffd")
 
 
 def test_where_nobody_listens_nothing_was_sent(upstream: Upstream) -> None:
