@@ -32,7 +32,7 @@ MAX_PRICE_UTOK = 150_000_000
 DAILY_NUSD = 5_000_000_000
 KAPPA_UTOK = 1_000_000_000
 START_TIMEOUT_S = 30.0
-ORDER_TIMEOUT_S = 60.0
+ORDER_TIMEOUT_S = 180.0
 
 GOOD = Bundle.from_folder(DATA / "artifact-good")
 FAULTY = Bundle.from_folder(DATA / "artifact-faulty")
@@ -120,11 +120,13 @@ class RunningService:
             options.setdefault("synthesizer", "candidate")
         return self.agent.submit(bundle, **options)
 
-    def ended(self, order_id: str, client: Client | None = None) -> dict[str, Any]:
+    def ended(
+        self, order_id: str, client: Client | None = None, *, timeout_s: float = ORDER_TIMEOUT_S
+    ) -> dict[str, Any]:
         asking = client or self.agent
         order = wait_until(
             lambda: (found := asking.order(order_id))["is_final"] and found,
-            timeout_s=ORDER_TIMEOUT_S,
+            timeout_s=timeout_s,
         )
         if not order:
             raise AssertionError(f"the order did not end: {asking.order(order_id)}")

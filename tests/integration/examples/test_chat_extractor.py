@@ -1,0 +1,204 @@
+"""Orders for the prompt example: a scripted model on loopback, all else as it is."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aem.artifact import Bundle, read_prompt
+from aem.client import ApiError
+from tests.fakes.chat_extractor import ChatExample, chat_example, small_model
+from tests.fakes.clock import FakeClock
+from tests.fakes.llm_server import Behaviour, Exchange, LlmServer, says, serving, status
+from tests.fakes.order_books import OrderBooks
+from tests.fakes.running_service import RunningService, running, settings
+
+CATALOGUE = """
+[[models]]
+name = "smollm2-135m"
+provider = "local"
+base_url = "{base_url}"
+input_usd_per_million = "0.02"
+output_usd_per_million = "0.10"
+context_tokens = 4096
+reply_tokens_max = 1024
+"""
+
+Order = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def llm() -> Iterator[LlmServer]:
+    with serving(says(small_model)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> ChatExample:
+    return chat_example(tmp_path_factory.mktemp("example"))
+
+
+@pytest.fixture
+def house(tmp_path: Path, database_url: str, llm: LlmServer) -> Iterator[RunningService]:
+    catalogue = tmp_path / "models.toml"
+    catalogue.write_text(CATALOGUE.format(base_url=llm.base_url))
+    chosen = settings(
+        tmp_path / "service",
+        database_url,
+        models=catalogue,
+        synthesis_case_runs=120,
+        validation_session_s=200,
+    )
+    with running(chosen, clock=FakeClock()) as service:
+        service.fund()
+        yield service
+
+
+@pytest.fixture
+def order(house: RunningService, example: ChatExample) -> Order:
+    gold = str(house.team.freeze_gold(example.gold)["digest"])
+
+    def submit(bundle: Bundle = example.artifact, **options: Any) -> dict[str, Any]:
+        options = {"synthesizer": "prompt-search", "traces": example.traces} | options
+        if "candidate" in options:
+            options["synthesizer"] = "candidate"
+        return house.order(bundle, gold=gold, **options)
+
+    return submit
+
+
+def changed(bundle: Bundle, old: str, new: str, path: str = "artifact.toml") -> Bundle:
+    text = bundle.files[path].decode()
+    assert old in text
+    return bundle.replace({path: text.replace(old, new).encode()})
+
+
+def taught(example: ChatExample) -> Bundle:
+    """The prompt as somebody would improve it by hand."""
+    shown = [
+        {"input": each["input"], "output": each["feedback"]["corrected_output"]}
+        for each in map(json.loads, example.traces.splitlines()[:12])
+    ]
+    bundle = changed(example.artifact, '"none"', '"output_schema"')
+    bundle = changed(bundle, "[model]", 'demonstrations = "shown.json"\n\n[model]')
+    return bundle.replace({"shown.json": json.dumps(shown).encode()})
+
+
+def calls(house: RunningService, found: dict[str, Any], stage: str) -> list[Any]:
+    listed = house.agent.order_calls(found["id"])["items"]
+    return [call for call in listed if call["stage"] == stage]
+
+
+def test_a_prompt_is_improved_by_the_search_and_judged_on_its_model(
+    house: RunningService, order: Order
+) -> None:
+    books = OrderBooks(house)
+    found = order()
+    assert (found["outcome"], found["reason"]) == ("accepted", "")
+    assert books.close(found)["treasury"] >= found["fee_utok"]
+    report = house.agent.order_report(found["id"])
+    axes = report["axes"]
+    assert axes["context_robustness"]["new"]["value"] > 0.7
+    assert axes["context_robustness"]["old"]["value"] == 0.0
+    assert report["repeats"] == 1
+    version = found["version"]["digest"]
+    prompt = read_prompt(house.agent.bundle(version))
+    assert prompt.demonstrations
+    isolation = found["summary"]["validation"]["isolation"]
+    assert (isolation["engine"], isolation["model"]) == ("prompt", "smollm2-135m")
+    assert (isolation["provider"], isolation["degraded"]) == ("local", False)
+    judged = calls(house, found, "validation")
+    assert {call["status"] for call in judged} == {"answered"}
+    assert all(call["is_private"] and not call["request"] for call in judged)
+    searched = calls(house, found, "synthesis")
+    assert len(searched) == found["summary"]["synthesis"]["statistics"]["runs"]
+    assert sum(call["charge_utok"] for call in judged) > 0
+
+
+def test_where_replies_vary_both_are_judged_three_times_a_case(
+    house: RunningService, order: Order, example: ChatExample
+) -> None:
+    warm = changed(taught(example), "temperature = 0.0", "temperature = 0.7")
+    found = order(candidate=warm)
+    assert (found["outcome"], found["reason"]) == ("accepted", "")
+    report = house.agent.order_report(found["id"])
+    assert report["repeats"] == 3
+    assert report["statistics"]["failure_bound"]["per_case"] is not None
+    cases = house.agent.gold(found["gold"])["counts"]["holdout"]
+    assert len(calls(house, found, "validation")) == 2 * 3 * sum(cases.values())
+
+
+def test_a_prompt_that_fails_one_of_three_times_is_rejected(
+    order: Order, example: ChatExample, llm: LlmServer
+) -> None:
+    asked: dict[str, int] = {}
+
+    def moody(exchange: Exchange) -> None:
+        text = exchange.asked.question
+        asked[text] = asked.get(text, 0) + 1
+        says("never mind" if asked[text] == 3 else small_model)(exchange)
+
+    llm.behave(moody)
+    warm = changed(taught(example), "temperature = 0.0", "temperature = 0.7")
+    found = order(candidate=warm)
+    assert (found["outcome"], found["reason"]) == ("rejected", "strict_structure_failed")
+
+
+def test_a_provider_that_fails_costs_the_buyer_nothing(
+    house: RunningService, order: Order, example: ChatExample, llm: LlmServer
+) -> None:
+    served = iter(range(10))
+
+    def failing(exchange: Exchange) -> None:
+        behaviour: Behaviour = says(small_model)
+        if next(served, None) is None:
+            behaviour = status(401, "the key was revoked")
+        behaviour(exchange)
+
+    llm.behave(failing)
+    found = order(candidate=taught(example))
+    assert (found["outcome"], found["reason"]) == ("failed", "model_refused")
+    assert found["refunded_utok"] == found["escrowed_utok"]
+
+
+def test_a_request_that_the_model_refuses_is_the_prompts_failure(
+    order: Order, example: ChatExample, llm: LlmServer
+) -> None:
+    def strict(exchange: Exchange) -> None:
+        too_long = len(exchange.asked.body["messages"]) > 1
+        behaviour = status(400, "longer than the context") if too_long else says(small_model)
+        behaviour(exchange)
+
+    llm.behave(strict)
+    found = order(candidate=taught(example))
+    assert (found["outcome"], found["reason"]) == ("rejected", "strict_structure_failed")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (("smollm2-135m", "gpt-9", "artifact.toml"), "model_not_found"),
+        (("{{chat}}", "{{text}}", "messages.json"), "bad_placeholder"),
+        (('"user"', '"tool"', "messages.json"), "bad_prompt"),
+    ],
+)
+def test_a_prompt_that_cannot_run_is_refused_at_submission(
+    order: Order, example: ChatExample, change: tuple[str, str, str], reason: str
+) -> None:
+    with pytest.raises(ApiError) as caught:
+        order(changed(example.artifact, *change))
+    assert caught.value.reason == reason
+
+
+def test_an_escrow_that_does_not_cover_the_judging_ends_the_order_before_it(
+    house: RunningService, order: Order, example: ChatExample
+) -> None:
+    least = order(candidate=example.artifact)["quote"]["minimum_utok"]
+    long = taught(example)
+    content = [{"role": "system", "content": "x" * 3_000}, {"role": "user", "content": "{{chat}}"}]
+    long = long.replace({"messages.json": json.dumps(content).encode()})
+    found = order(candidate=long, max_price_utok=least)
+    assert (found["outcome"], found["reason"]) == ("rejected", "escrow_exhausted")
+    assert calls(house, found, "validation") == []
