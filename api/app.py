@@ -20,6 +20,7 @@ from api.routes import (
     keys,
     ledger,
     orders,
+    postings,
     reports,
     service,
 )
@@ -50,7 +51,7 @@ def create_app(built: Service, *, started: Callable[[], None] = lambda: None) ->
     app.state.stopping = threading.Event()
     app.add_middleware(BodyLimit)
     errors.install(app)
-    money = (budgets, ledger, reports, alerts, audit)
+    money = (budgets, ledger, postings, reports, alerts, audit)
     modules = (service, keys, *money, gold, artifacts, orders, events)
     for module in modules:
         app.include_router(module.router)

@@ -51,6 +51,7 @@ from ledger import (
     Reconciliations,
     Reports,
     Summaries,
+    Writer,
 )
 from market import DEFAULT_RESOURCES, Catalogue, Market, MarketSettings, Ticker, Upstream
 from registry import GitProjection, Registry
@@ -95,11 +96,13 @@ class Service:
         self.parts.checkpointing.start()
         self.upkeep.start()
         self.alerting.start()
+        self.parts.writer.start()
         self.parts.durable.start()
 
     def stop(self) -> None:
         """Stop in the reverse order; orders under way are resumed by another worker."""
         self.parts.durable.stop()
+        self.parts.writer.close()
         self.alerting.stop()
         self.upkeep.stop()
         self.ticker.stop()
@@ -192,6 +195,7 @@ def _build_parts(
         signer=signer,
         keys=ApiKeys(clock),
         mutations=Mutations(database, clock),
+        writer=Writer(database=database, ledger=rooms.ledger),
         audit=Audit(signer=signer, origin=LOG_ORIGIN),
         export=Export(signer=signer, origin=LOG_ORIGIN),
         proofs=Proofs(signer=signer),

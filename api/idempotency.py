@@ -37,6 +37,20 @@ class IdempotencyKeyReusedError(ConflictError):
     reason = "idempotency_key_reused"
 
 
+def required_key(key: str | None) -> str:
+    """Return a usable Idempotency-Key.
+
+    Raises:
+        IdempotencyKeyMissingError: no key, or a longer one than is kept.
+    """
+    if not key or len(key) > MAX_KEY_CHARACTERS:
+        raise IdempotencyKeyMissingError(
+            "send an Idempotency-Key header of 1 to 200 characters, and the same one when you"
+            " send the same request again"
+        )
+    return key
+
+
 class Mutations:
     """Runs each mutation once for its idempotency key, in one transaction with its answer."""
 
@@ -65,11 +79,7 @@ class Mutations:
             IdempotencyKeyMissingError: no key, or a longer one than is kept.
             IdempotencyKeyReusedError: the key was used with another request.
         """
-        if not key or len(key) > MAX_KEY_CHARACTERS:
-            raise IdempotencyKeyMissingError(
-                "send an Idempotency-Key header of 1 to 200 characters, and the same one when you"
-                " send the same request again"
-            )
+        key = required_key(key)
         digest = hashlib.sha256(request).hexdigest()
         try:
             return self._run_once(principal, key, digest, action)

@@ -7,6 +7,7 @@ from fastapi import Depends, Header, Request
 from sqlalchemy.orm import Session
 
 from api.auth import Caller, PartsOf
+from api.idempotency import required_key
 from api.parts import Parts
 from core.principals import Principal
 
@@ -34,6 +35,15 @@ class Mutation:
         self._place = place
         self.principal = principal
         self.body = body
+
+    @property
+    def key(self) -> str:
+        """The Idempotency-Key, for what keeps its results by itself.
+
+        Raises:
+            IdempotencyKeyMissingError: there is none, or it is too long.
+        """
+        return required_key(self._key)
 
     def run(
         self, action: Callable[[Session], dict[str, Any]], *, content: bytes = b""

@@ -22,6 +22,7 @@ from ledger import (
     Proofs,
     Reconciliations,
     Reports,
+    Writer,
 )
 from market import Catalogue, Market, Upstream
 from registry import GitProjection, Registry
@@ -38,6 +39,7 @@ class Parts:
     keys: ApiKeys
     mutations: Mutations
     ledger: Ledger
+    writer: Writer
     budgets: Budgets
     audit: Audit
     export: Export

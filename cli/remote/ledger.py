@@ -23,6 +23,7 @@ from cli.remote.listings import (
     print_cursor,
     print_transfers,
 )
+from cli.remote.postings import post
 
 FORMATS = ("beancount", "hledger", "csv", "parquet")
 
@@ -35,7 +36,10 @@ at_option = click.option("--at", help="Before this day or instant (UTC); default
 
 @click.group()
 def ledger() -> None:
-    """Read the ledger: accounts, transfers, usage, reports."""
+    """Read the ledger, report on it, and post to it."""
+
+
+ledger.add_command(post)
 
 
 @ledger.command("accounts")

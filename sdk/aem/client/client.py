@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -161,6 +161,29 @@ class Client:
             cursor=cursor,
             limit=limit,
         )
+
+    def post_transfers(
+        self,
+        commands: Sequence[Mapping[str, Any]],
+        *,
+        is_atomic: bool = True,
+        idempotency_key: str | None = None,
+    ) -> Json:
+        """Post a batch of ledger commands: all or nothing, or each by itself.
+
+        The answer has an outcome for each command: its `transfer`, or the name of its `rejection`.
+
+        Args:
+            commands: as the HTTP interface takes them (``{"command": "move", ...}``).
+            is_atomic: whether all fall with one.
+            idempotency_key: posts once, however often it is sent; a new one if it is left out.
+        """
+        result: Json = self._connection.post(
+            "/api/v1/ledger/transfers",
+            {"commands": list(commands), "mode": "atomic" if is_atomic else "independent"},
+            idempotency_key=idempotency_key,
+        )
+        return result
 
     def usage(
         self,

@@ -103,9 +103,12 @@ class Connection:
         """Return the bytes at a path."""
         return self._send(Request(method="GET", path=path, query=query)).content
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+    def post(
+        self, path: str, body: Mapping[str, Any], *, idempotency_key: str | None = None
+    ) -> Any:
         """Send JSON; sent again, it acts once."""
-        return self._json(_mutation("POST", path, json=_present(body)))
+        headers = {IDEMPOTENCY_HEADER: idempotency_key} if idempotency_key else {}
+        return self._json(_mutation("POST", path, json=_present(body), headers=headers))
 
     def put(self, path: str, body: Mapping[str, Any]) -> Any:
         """Send JSON; sent again, it acts once."""

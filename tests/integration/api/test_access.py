@@ -72,6 +72,11 @@ RULES = [
     Rule(request="GET /api/v1/ledger/accounts", allowed=HOUSE),
     Rule(request="GET /api/v1/ledger/transfers", allowed=HOUSE),
     Rule(request="GET /api/v1/ledger/usage", allowed=HOUSE),
+    Rule(
+        request="POST /api/v1/ledger/transfers",
+        body={"commands": [{"command": "void", "hold_id": "none"}]},
+        allowed={"operator"},
+    ),
     Rule(request="GET /api/v1/ledger/accounts/burn/statement?from=2026-01-05", allowed=HOUSE),
     Rule(request="GET /api/v1/ledger/balances?at=2026-01-05T09:00:00%2B02:00", allowed=HOUSE),
     Rule(request="GET /api/v1/ledger/trial-balance", allowed=HOUSE),

@@ -146,6 +146,29 @@ def test_a_reading_command_prints_one_json_value_or_text_for_people(
     assert not told.out.startswith("{")
 
 
+def test_an_operator_posts_a_file_once(aem: Aem, orders: dict[str, Any], tmp_path: Path) -> None:
+    move = {
+        "command": "move",
+        "debit": "wallet:acme.bot",
+        "credit": "bond:case-7",
+        "amount_utok": 5,
+        "memo": "test",
+    }
+    path = tmp_path / "transfers.jsonl"
+    path.write_text(f"{json.dumps(move)}\n{json.dumps(move | {'amount_utok': 10**15})}\n")
+    refused = aem("operator", "ledger", "post", str(path))
+    assert refused.code == 1
+    assert "batch_rejected" in refused.out
+    mixed = aem("operator", "ledger", "post", str(path), "--independent", "--key", "k", "--json")
+    assert (mixed.code, mixed.json()["is_replay"]) == (1, False)
+    assert mixed.json()["outcomes"][1]["rejection"] == "insufficient_funds"
+    again = aem("operator", "ledger", "post", str(path), "--independent", "--key", "k", "--json")
+    assert again.json() == mixed.json() | {"is_replay": True}
+    path.write_text("move\n")
+    wrong = aem("operator", "ledger", "post", str(path), "--json")
+    assert (wrong.code, wrong.json()["line"]) == (7, 1)
+
+
 def test_watching_with_json_prints_a_value_a_line_and_the_order_last(
     aem: Aem, orders: dict[str, Any]
 ) -> None:

@@ -23,7 +23,18 @@ import market
 import registry
 import sandbox
 from aem.errors import SdkError
-from api.routes import alerts, artifacts, audit, budgets, events, keys, orders, reports, service
+from api.routes import (
+    alerts,
+    artifacts,
+    audit,
+    budgets,
+    events,
+    keys,
+    orders,
+    postings,
+    reports,
+    service,
+)
 from api.routes import gold as gold_routes
 from api.routes import ledger as ledger_routes
 from api.settings import Settings
@@ -244,6 +255,7 @@ def test_every_route_is_described_and_no_other() -> None:
         keys,
         ledger_routes,
         orders,
+        postings,
         reports,
         service,
     )

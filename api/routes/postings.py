@@ -1,0 +1,141 @@
+"""Postings by operators: moves, holds and reversals, through the group-commit writer."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from api.auth import PartsOf
+from api.mutation import MutationOf
+from api.views import to_json
+from core.money import MAX_AMOUNT
+from core.principals import Role
+from ledger import Batch, Hold, Move, PostHold, Reverse, VoidHold
+
+router = APIRouter(prefix="/api/v1/ledger", tags=["money"])
+
+Amount = Annotated[int, Field(gt=0, le=MAX_AMOUNT, strict=True)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class _Command(BaseModel):
+    """One command; with `is_linked` it stands or falls with the one after it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    is_linked: bool = False
+
+
+class _Movement(_Command):
+    debit: Name
+    credit: Name
+    amount_utok: Amount
+    kind: str = Field(default="operator", max_length=40)
+    reference: str = Field(default="", max_length=200)
+    memo: str = Field(min_length=1, max_length=500)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The ledger's own names for what a move and a hold have in common."""
+        return {
+            "debit": self.debit,
+            "credit": self.credit,
+            "amount": self.amount_utok,
+            "kind": self.kind,
+            "reference": self.reference,
+            "memo": self.memo,
+        }
+
+
+class MoveBody(_Movement):
+    """Move tokens at once."""
+
+    command: Literal["move"]
+
+    def to_command(self) -> Move:
+        """Return what the ledger takes."""
+        return Move(**self.fields)
+
+
+class HoldBody(_Movement):
+    """Set tokens aside until they are posted or voided, or the hold expires."""
+
+    command: Literal["hold"]
+    expires_at: AwareDatetime | None = None
+
+    def to_command(self) -> Hold:
+        """Return what the ledger takes."""
+        expires_at: datetime | None = self.expires_at
+        return Hold(**self.fields, expires_at=expires_at)
+
+
+class PostBody(_Command):
+    """Move what a hold set aside, or a part of it, and free the rest."""
+
+    command: Literal["post"]
+    hold_id: Name
+    amount_utok: Amount | None = None
+
+    def to_command(self) -> PostHold:
+        """Return what the ledger takes."""
+        return PostHold(hold_id=self.hold_id, amount=self.amount_utok)
+
+
+class VoidBody(_Command):
+    """Free what a hold set aside."""
+
+    command: Literal["void"]
+    hold_id: Name
+
+    def to_command(self) -> VoidHold:
+        """Return what the ledger takes."""
+        return VoidHold(hold_id=self.hold_id)
+
+
+class ReverseBody(_Command):
+    """Move a transfer's amount back."""
+
+    command: Literal["reverse"]
+    transfer_id: Name
+    memo: str = Field(min_length=1, max_length=500)
+
+    def to_command(self) -> Reverse:
+        """Return what the ledger takes."""
+        return Reverse(transfer_id=self.transfer_id, memo=self.memo)
+
+
+CommandBody = Annotated[
+    MoveBody | HoldBody | PostBody | VoidBody | ReverseBody, Field(discriminator="command")
+]
+
+
+class Mode(StrEnum):
+    """Whether the commands of a batch stand or fall together."""
+
+    ATOMIC = "atomic"
+    INDEPENDENT = "independent"
+
+
+class PostingBody(BaseModel):
+    """Commands that are posted together, each on what the ones before it left."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    commands: list[CommandBody]
+    mode: Mode = Mode.ATOMIC
+
+
+@router.post("/transfers")
+def post_transfers(body: PostingBody, parts: PartsOf, mutation: MutationOf) -> dict[str, Any]:
+    """Post a batch; each command's outcome is its transfer, or the name of its rejection."""
+    mutation.principal.require(Role.OPERATOR)
+    batch = Batch(
+        key=f"http:{mutation.principal.id}:{mutation.key}",
+        commands=tuple(command.to_command() for command in body.commands),
+        is_atomic=body.mode is Mode.ATOMIC,
+        linked=frozenset(n for n, command in enumerate(body.commands) if command.is_linked),
+    )
+    result = parts.writer.post(batch)
+    return {"is_replay": result.is_replay, "outcomes": to_json(result.outcomes)}
