@@ -33,7 +33,7 @@ from ledger.store import journal, statements
 from ledger.store import summaries as store
 from ledger.store.summaries import USAGE_KEYS, USAGE_SUMS
 from ledger.summaries import usage_by_key
-from ledger.turnovers import Turnover, mean_money_utok, money_utok, turnovers
+from ledger.turnovers import Turnover, class_turnovers, mean_money_utok, money_utok, turnovers
 
 PAGE_LIMIT_ROWS = 500
 """Most lines of one answer: bounds its size and the time that it takes."""
@@ -139,33 +139,28 @@ class Reports:
 
     def trial_balance(self, session: Session, *, at: datetime | None = None) -> TrialBalance:
         """Return the books at a time, by class of accounts."""
-        by_class: dict[str, Turnover] = defaultdict(Turnover)
+        found = class_turnovers(session, at)
         totals = {currency.value: Turnover() for currency in Currency}
-        below = []
-        for code, turnover in turnovers(session, at).items():
-            kind = class_of(code)
-            by_class[kind.prefix] = by_class[kind.prefix].plus(turnover.debits, turnover.credits)
-            currency = kind.currency.value
-            totals[currency] = totals[currency].plus(turnover.debits, turnover.credits)
-            if kind.floor is not None and turnover.balance < kind.floor:
-                below.append(code)
-        lines = tuple(
-            TrialLine(
-                accounts=prefix,
-                currency=kind.currency,
-                debits=by_class[prefix].debits,
-                credits=by_class[prefix].credits,
-                balance=by_class[prefix].balance,
+        lines = []
+        for prefix, kind in ACCOUNT_CLASSES.items():
+            turnover = found.get(prefix, Turnover())
+            currency = kind.currency
+            lines.append(
+                TrialLine(
+                    accounts=prefix,
+                    currency=currency,
+                    debits=turnover.debits,
+                    credits=turnover.credits,
+                    balance=turnover.balance,
+                )
             )
-            for prefix, kind in ACCOUNT_CLASSES.items()
-        )
-        is_balanced = not below and not any(total.balance for total in totals.values())
+            total = totals[currency.value]
+            totals[currency.value] = total.plus(turnover.debits, turnover.credits)
         return TrialBalance(
             at=at,
-            lines=lines,
+            lines=tuple(lines),
             totals=totals,
-            is_balanced=is_balanced,
-            below_floor=tuple(sorted(below)),
+            is_balanced=not any(total.balance for total in totals.values()),
         )
 
     def usage_summary(

@@ -62,16 +62,13 @@ class TrialBalance:
     Attributes:
         at: see the module; None is now.
         totals: by currency.
-        is_balanced: whether debits are credits in every currency, and no account whose class has
-            a floor is below it.
-        below_floor: codes of such accounts, which there never are.
+        is_balanced: whether debits are credits in every currency.
     """
 
     at: datetime | None
     lines: tuple[TrialLine, ...]
     totals: Mapping[str, Turnover]
     is_balanced: bool
-    below_floor: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,6 +78,19 @@ def turnovers(
     return dict(sums)
 
 
+def class_turnovers(session: Session, at: datetime | None) -> dict[str, Turnover]:
+    """Return the same of all accounts of a class together, by the prefixes of their codes."""
+    day, hour = (None, None) if at is None else (day_of(at), hour_of(at))
+    sums: dict[str, Turnover] = defaultdict(Turnover)
+    for prefix, debits, credits_ in store.spans(session, day=day, hour=hour, by_class=True):
+        sums[prefix] = sums[prefix].plus(int(debits), int(credits_))
+    for debit, credit, amount in _single(session, at, hour, store.folded(session), None):
+        for code, debits, credits_ in ((debit, amount, 0), (credit, 0, amount)):
+            prefix = code.partition(":")[0]
+            sums[prefix] = sums[prefix].plus(debits, credits_)
+    return dict(sums)
+
+
 def _single(
     session: Session,
     at: datetime | None,

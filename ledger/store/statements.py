@@ -45,16 +45,21 @@ def of_account(
         moves_money: whether holds and what frees them are left out.
         is_newest_first: whether it is read backwards.
     """
-    dated: list[ColumnElement[bool]] = []
-    if moves_money:
-        dated.append(transfers.c.phase.in_(MOVED))
+    kinds = [transfers.c.phase.in_(MOVED)] if moves_money else []
+    sides = [(transfers.c.debit == code, *kinds), (transfers.c.credit == code, *kinds)]
+    period = []
     if start is not None:
-        dated.append(transfers.c.at >= start)
+        period.append(transfers.c.at >= start)
     if end is not None:
-        dated.append(transfers.c.at < end)
-    sides = [(transfers.c.debit == code, *dated), (transfers.c.credit == code, *dated)]
+        period.append(transfers.c.at < end)
     found = _page(
-        session, transfers, sides, after=after, limit=limit, is_newest_first=is_newest_first
+        session,
+        transfers,
+        sides,
+        period,
+        after=after,
+        limit=limit,
+        is_newest_first=is_newest_first,
     )
     return [(number, transfer_of(row._mapping)) for number, row in found]  # noqa: SLF001 - its API
 
@@ -63,7 +68,7 @@ def of_owner(
     session: Session, owner: str, *, after: Place | None, limit: int
 ) -> list[tuple[int, UsageRecord]]:
     """Return committed usage records of an owner, with their numbers in the log."""
-    found = _page(session, usage, [(usage.c.owner == owner,)], after=after, limit=limit)
+    found = _page(session, usage, [(usage.c.owner == owner,)], [], after=after, limit=limit)
     return [(number, usage_of(row._mapping)) for number, row in found]  # noqa: SLF001
 
 
@@ -71,12 +76,16 @@ def _page(
     session: Session,
     table: Table,
     sides: Sequence[Sequence[ColumnElement[bool]]],
+    period: Sequence[ColumnElement[bool]],
     *,
     after: Place | None,
     limit: int,
     is_newest_first: bool = False,
 ) -> list[tuple[int, Row[Any]]]:
-    """Read on from a place: what is of its instant, what follows, and all of the last instant."""
+    """Read on from a place: what is of its instant, what follows, and all of the last instant.
+
+    Of one instant is asked without the period, which it is in: SQLite would walk the period.
+    """
     at = table.c.at
     rows: dict[str, Row[Any]] = {}
     follows: list[ColumnElement[bool]] = []
@@ -88,7 +97,7 @@ def _page(
         row
         for side in sides
         for row in session.execute(
-            select(table).where(*side, *follows).order_by(order).limit(limit)
+            select(table).where(*side, *period, *follows).order_by(order).limit(limit)
         )
     ]
     found = sorted(found, key=lambda row: row.at, reverse=is_newest_first)[:limit]

@@ -211,22 +211,24 @@ def spans(
     *,
     day: datetime | None,
     hour: datetime | None,
-    codes: Sequence[str] | None,
-    prefixes: Sequence[str] | None,
+    codes: Sequence[str] | None = None,
+    prefixes: Sequence[str] | None = None,
+    by_class: bool = False,
 ) -> Rows:
     """Return account, debits and credits of whole days before `day` and hours of it before `hour`.
 
-    Without a day, of all days.
+    Without a day, of all days. By class, with the prefix that the accounts share for account.
     """
     sums = account_sums.c
+    group = sums.prefix if by_class else sums.account
     whole = sums.span == "day"
     parts = [whole if day is None else and_(whole, sums.start < day)]
     if day is not None and hour is not None:
         parts.append(and_(sums.span == "hour", sums.start >= day, sums.start < hour))
     queries = [
-        select(sums.account, func.sum(sums.debits), func.sum(sums.credits))
+        select(group, func.sum(sums.debits), func.sum(sums.credits))
         .where(part, *_chosen(codes, prefixes))
-        .group_by(sums.account)
+        .group_by(group)
         for part in parts
     ]
     return session.execute(union_all(*queries)).all()
