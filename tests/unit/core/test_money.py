@@ -38,6 +38,23 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
         parse_tokens(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("x", "^'x' is no amount of tokens: write"),
+        ("0.0000001", "'0.0000001' tokens is finer than the smallest unit, 1/1000000$"),
+        ("9999999999999", "'9999999999999' tokens is more than an account"),
+        ("0." + "1" * 40, "^'0.1+' (tokens is finer|has too many digits for an amount of tokens)"),
+    ],
+)
+def test_a_refusal_says_why(text: str, why: str) -> None:
+    with pytest.raises(AmountError, match=why):
+        parse_tokens(text)
+    if text != "0.0000001":
+        with pytest.raises(AmountError, match=why.replace("tokens", "USD").replace("1000000", "")):
+            parse_usd(text)
+
+
 def test_a_negative_amount_is_written_with_its_sign() -> None:
     assert format_tokens(-1_500_000) == "-1.5"
     assert format_usd(-1) == "-0.000000001"
@@ -59,5 +76,5 @@ def test_ceil_div_rounds_up(numerator: int, denominator: int) -> None:
 
 @pytest.mark.parametrize("utok_per_usd", [0, -1])
 def test_a_rate_that_issues_nothing_is_refused(utok_per_usd: int) -> None:
-    with pytest.raises(AmountError):
+    with pytest.raises(AmountError, match=f"not {utok_per_usd} utok per USD"):
         ExchangeRate(utok_per_usd=utok_per_usd)

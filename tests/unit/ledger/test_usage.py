@@ -1,4 +1,5 @@
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from math import ceil
 
@@ -7,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.money import MAX_AMOUNT, ExchangeRate
-from ledger import Attempt, AttemptStatus, UsageError, UsageLine
+from ledger import Attempt, AttemptStatus, UsageError, UsageLine, UsageRecord
 from ledger.attempts import billing_of
-from ledger.usage import charge_of, line_charges
+from ledger.usage import charge_of, line_charges, record_of_loss, records_of, usage_id
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -93,16 +94,118 @@ def test_lines_that_make_no_sense_are_refused(quantity: int, base: int, price: i
         line(quantity, base, price)
 
 
+def rated(quality: float) -> UsageLine:
+    return UsageLine(
+        resource="r",
+        quantity=1,
+        unit="u",
+        base_price_pusd=1,
+        unit_price_pusd=1,
+        quality=quality,
+    )
+
+
 def test_quality_is_a_share() -> None:
-    with pytest.raises(UsageError):
-        UsageLine(
-            resource="r",
-            quantity=1,
-            unit="u",
-            base_price_pusd=1,
-            unit_price_pusd=1,
-            quality=float("nan"),
-        )
+    for quality in (0.0, 0.5, 1.0):
+        assert rated(quality).quality == quality
+    for quality in (float("nan"), -0.01, 1.01):
+        with pytest.raises(UsageError, match=f"not {quality}"):
+            rated(quality)
+
+
+def test_refusals_of_lines_say_what_was_wrong() -> None:
+    with pytest.raises(UsageError, match=r"usage of r needs .* got -1 at 3 pusd, base 2 pusd"):
+        line(-1, 2, 3)
+    with pytest.raises(UsageError, match="usage of r costs more"):
+        line(2, 1, MAX_AMOUNT)
+    assert line(1, MAX_AMOUNT, MAX_AMOUNT).quantity == 1
+
+
+def test_a_settled_attempt_has_a_record_for_each_line() -> None:
+    payer = replace(
+        attempt(kappa=2 * 10**9, bound_nusd=1_000, bound_utok=9_000), reference="order"
+    )
+    first = UsageLine(
+        resource="llm-in",
+        quantity=10,
+        unit="token",
+        base_price_pusd=2_500,
+        unit_price_pusd=3_000,
+        price_tick=7,
+        quality=0.5,
+        latency_ms=12,
+        status="answered",
+    )
+    records = records_of(payer, [first, line(1, 700, 900)], transfers=("x", "y"), at=NOW)
+    shared = {
+        "attempt_id": "a",
+        "at": NOW,
+        "owner": "acme",
+        "provider": "p",
+        "utok_per_usd": 2 * 10**9,
+        "shortfall_utok": 0,
+        "budget": "acme",
+        "payer": "wallet:acme",
+        "reference": "order",
+        "transfers": ("x", "y"),
+    }
+    assert records == [
+        UsageRecord(
+            id=usage_id("a", 0),
+            **vars(first),
+            **shared,
+            cost_nusd=25,
+            burn_utok=50,
+            charge_utok=60,
+        ),
+        UsageRecord(
+            id=usage_id("a", 1),
+            **vars(line(1, 700, 900)),
+            **shared,
+            cost_nusd=1,  # 25.7 rounded up once, for both lines together
+            burn_utok=2,
+            charge_utok=2,
+        ),
+    ]
+    assert usage_id("a", 0) == "use_yp99vzpm9vcbg4vn8x4hr4te3g"
+
+
+def test_a_lost_attempt_has_one_record_of_its_bound() -> None:
+    ended = replace(
+        attempt(kappa=10**9, bound_nusd=1_000, bound_utok=2_000),
+        status=AttemptStatus.LOST,
+        cost_nusd=1_000,
+        burn_utok=800,
+        shortfall_utok=200,
+        reference="order",
+        ended_at=NOW + timedelta(hours=1),
+    )
+    found = record_of_loss(ended, transfers=("x",))
+    assert found == UsageRecord(
+        id=usage_id("a", 0),
+        attempt_id="a",
+        at=NOW + timedelta(hours=1),
+        owner="acme",
+        resource="r",
+        provider="p",
+        quantity=0,
+        unit="unknown",
+        base_price_pusd=0,
+        unit_price_pusd=0,
+        price_tick=None,
+        utok_per_usd=10**9,
+        cost_nusd=1_000,
+        burn_utok=800,
+        charge_utok=0,
+        shortfall_utok=200,
+        quality=None,
+        latency_ms=None,
+        status="unknown",
+        budget="acme",
+        payer="wallet:acme",
+        reference="order",
+        transfers=("x",),
+    )
 
 
 def test_a_charge_past_64_bits_stops_at_the_bound() -> None:
