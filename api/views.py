@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from core.database import format_instant
-from devops_agent import Order
+from devops_agent import Order, OrderState
 
 
 def to_json(value: Any) -> Any:
@@ -24,7 +24,12 @@ def to_json(value: Any) -> Any:
 
 
 def order_view(order: Order) -> dict[str, Any]:
-    """Write an order as its buyer sees it."""
+    """Write an order as its buyer sees it.
+
+    What judging uses is told when it has ended: call by call, it would tell of the cases.
+    """
+    money = order.money
+    is_told = order.state is not OrderState.VALIDATING
     return {
         "id": order.id,
         "artifact": order.request.artifact,
@@ -40,11 +45,11 @@ def order_view(order: Order) -> dict[str, Any]:
         "budget": order.budget,
         "max_price_utok": order.request.max_price_utok,
         "quote": order.quote,
-        "escrowed_utok": order.money.escrowed_utok,
-        "metered_utok": order.money.metered_utok,
-        "fee_utok": order.money.fee_utok,
-        "price_utok": order.money.price_utok,
-        "refunded_utok": order.money.refunded_utok,
+        "escrowed_utok": money.escrowed_utok,
+        "metered_utok": money.metered_utok if is_told else None,
+        "fee_utok": money.fee_utok,
+        "price_utok": money.price_utok if is_told else None,
+        "refunded_utok": money.refunded_utok,
         "version": (
             {"digest": order.version_digest, "number": order.version_number}
             if order.version_digest

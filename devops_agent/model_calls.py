@@ -85,9 +85,14 @@ class OrderModels:
             kept: what the escrow must still cover after each call.
             duration_s: how long calls may be made from now on.
             is_private: the work sees the holdout, so that nothing of its calls is shown.
+
+        Raises:
+            WorkGivenUpError: another worker has taken the order over.
         """
         with self.database.transaction() as session:
-            for attempt_id in store.open_model_calls(session, key.order_id):
+            left_open = store.open_model_calls(session, key.order_id)
+            _require_own(session, key)  # else they are another worker's, and under way
+            for attempt_id in left_open:
                 self.metering.lose(session, attempt_id)
                 store.finish_work(session, attempt_id, self.clock.now(), {"status": LOST})
         return WorkModels(
@@ -137,6 +142,7 @@ class WorkModels:
         Raises:
             ModelNotFoundError, UncappedReplyError: the request cannot be made.
             BudgetExhaustedError: the order's money, tokens or time do not cover the call.
+            PaymentRequiredError: the day's budget does not cover a call of the judging's.
             UpstreamError: the provider failed; what could be tried again was.
             ModelOverbilledError: it bills more than the most that the call can cost.
             WorkGivenUpError: another worker has taken the order over.
@@ -199,6 +205,11 @@ class WorkModels:
             self._admit(session, attempt_id, call, bound)
         try:
             reply = self._house.upstream.complete(call.model, call.request, timeout_s=timeout_s)
+        except UpstreamRefusedError as error:
+            self._fail(attempt_id, error)
+            if self._is_private:  # providers quote what they refuse
+                raise error.without_quotes() from None
+            raise
         except UpstreamError as error:
             self._fail(attempt_id, error)
             if isinstance(error, UpstreamUnknownError) and self._left_s <= 0:
@@ -214,15 +225,14 @@ class WorkModels:
             output_tokens=call.model.reply_cap_tokens(call.request),
         )
         cap = self._house.terms.model_tokens
-        if self._tokens + use.input_tokens + use.output_tokens > cap:
+        if not self._is_private and self._tokens + use.input_tokens + use.output_tokens > cap:
             raise BudgetExhaustedError(f"the order's cap of {cap} model tokens is used up")
         return use
 
     def _admit(self, session: Session, attempt_id: str, call: _Call, bound: Use) -> None:
         house = self._house
         order = store.get(session, self._key.order_id, lock=True)
-        if store.get_work(session, self._key.attempt_id).result is not None:
-            raise WorkGivenUpError(f"{self._key.attempt_id} was given up: another worker has it")
+        _require_own(session, self._key)
         if not house.metering.affordable(session, order)(*self._kept, bound):
             raise BudgetExhaustedError("the order's escrow does not cover another model call")
         engagement = Engagement(
@@ -235,6 +245,8 @@ class WorkModels:
         try:
             house.metering.admit(session, order, engagement, bound)
         except PaymentRequiredError as error:
+            if self._is_private:  # half a judging is worth nothing, and the day is not the buyer's
+                raise
             raise BudgetExhaustedError(error.message) from error
         store.dispatch_work(session, attempt_id, house.clock.now())
         store.add_model_call(
@@ -262,7 +274,7 @@ class WorkModels:
             raise _overbilled(call, overbilled_nusd)
 
     def _fail(self, attempt_id: str, error: UpstreamError) -> None:
-        _logger.warning("%s failed: %s", attempt_id, error)
+        _logger.warning("%s failed: %s %s", attempt_id, error.reason, error.details)
         with self._house.database.transaction() as session:
             if not isinstance(error, UpstreamUnknownError):
                 self._end(session, attempt_id, UNBILLED, Use(), None)
@@ -303,6 +315,11 @@ class WorkModels:
     @property
     def _left_s(self) -> float:
         return self._deadline_s - time.monotonic()
+
+
+def _require_own(session: Session, key: WorkKey) -> None:
+    if store.get_work(session, key.attempt_id).result is not None:
+        raise WorkGivenUpError(f"{key.attempt_id} was given up: another worker has it")
 
 
 def _overbilled(call: _Call, overbilled_nusd: int) -> ModelOverbilledError:

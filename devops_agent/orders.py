@@ -39,6 +39,7 @@ CANDIDATE_SYNTHESIZER = "candidate"
 PAGE_LIMIT_ROWS = 200
 
 _SEE_ALL = (Role.OPERATOR, Role.AUDITOR)
+_SEE_HOLDOUT = (Role.TEAM, Role.AUDITOR)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,13 +190,17 @@ class Orders:
     ) -> Sequence[dict[str, Any]]:
         """Return what an order asked of language models, in order, and what came back.
 
-        Calls about the holdout show what they used, and nothing of what they said.
+        Calls about the holdout show what they used, and nothing of what they said, to those who
+        may see its cases; others are not even told of them, since a prompt can be made to answer
+        at a length that tells what it was asked.
 
         Raises:
             OrderNotFoundError: there is none that this principal may see.
         """
         self.get(session, principal, order_id)
-        return [_call_json(row) for row in store.list_model_calls(session, order_id)]
+        calls = map(_call_json, store.list_model_calls(session, order_id))
+        sees_private = principal.role in _SEE_HOLDOUT
+        return [call for call in calls if sees_private or not call["is_private"]]
 
     def _require_owner(self, principal: Principal, request: OrderRequest) -> None:
         namespace = request.artifact.partition("/")[0]

@@ -18,7 +18,7 @@ from devops_agent import store
 from devops_agent.domain import FileRole, Order, OrderTerms, WorkKey
 from devops_agent.evaluation import HOLDOUT, VARIANT, holdout_cases
 from devops_agent.metering import JUDGED_ARTIFACTS, Affordable, Use, judging_charge
-from devops_agent.model_calls import OrderModels, WorkModels
+from devops_agent.model_calls import PAUSE_MAX_S, OrderModels, WorkModels
 from devops_agent.prompts import judged_runs, judging_use, sandbox_for
 from devops_agent.sessions import session_limits
 from devops_agent.work import Performed, UseMeter
@@ -110,8 +110,13 @@ class Validation:
         models = self._models.for_work(
             key,
             kept=[],
-            # The sessions' own deadlines come first: a case that is not asked is missing.
-            duration_s=self.duration_s(bound) + self._terms.model_call_s,
+            # The sessions' own deadlines come first: a case that is not asked is missing. A call
+            # that began in time takes what its tries and the pauses between them take.
+            duration_s=JUDGED_ARTIFACTS
+            * (
+                self._terms.validation_session_s
+                + self._terms.model_tries * (self._terms.model_call_s + PAUSE_MAX_S)
+            ),
             is_private=True,
         )
         run = partial(

@@ -77,6 +77,7 @@ class Work(Protocol):
 
         Raises:
             BudgetExhaustedError: the escrow does not cover what must be asked of a model.
+            PaymentRequiredError: the day's budget does not cover it.
             InfrastructureError: a part of the service failed; the artifact is not to blame.
         """
         ...
@@ -165,6 +166,9 @@ class MeteredWork:
             performed = work.perform(key, bound, meter)
         except BudgetExhaustedError as error:  # what was asked until here is paid for
             performed = Performed(result={"reason": ESCROW_EXHAUSTED, "message": error.message})
+            status = "refused"
+        except PaymentRequiredError as error:
+            performed = Performed(result={"reason": error.reason, "message": error.message})
             status = "refused"
         except InfrastructureError as error:
             _logger.warning("%s failed: %s", key.attempt_id, error)

@@ -152,6 +152,16 @@ class UpstreamRefusedError(UpstreamError):
         self.may_retry = may_retry
         self.retry_after_s = retry_after_s
 
+    def without_quotes(self) -> "UpstreamRefusedError":
+        """Return the error without the provider's words, which may be the request's."""
+        model, status = self.details.get("model"), self.details.get("status")
+        return UpstreamRefusedError(
+            f"{model} refused the call with status {status}",
+            may_retry=self.may_retry,
+            retry_after_s=self.retry_after_s,
+            **self.details,
+        )
+
 
 class UpstreamUnreachableError(UpstreamError):
     """No connection came about: the provider never saw the call."""

@@ -9,6 +9,11 @@ import pytest
 
 from aem.artifact import Bundle, read_prompt
 from aem.client import ApiError
+from devops_agent import OrderMetering, OrderModels, OrderTerms
+from devops_agent.domain import WorkKey
+from devops_agent.errors import WorkGivenUpError
+from ledger import BudgetExhaustedError, Metering
+from market import Catalogue
 from tests.fakes.chat_extractor import ChatExample, chat_example, small_model
 from tests.fakes.clock import FakeClock
 from tests.fakes.llm_server import Behaviour, Exchange, LlmServer, says, serving, status
@@ -87,7 +92,8 @@ def taught(example: ChatExample) -> Bundle:
 
 
 def calls(house: RunningService, found: dict[str, Any], stage: str) -> list[Any]:
-    listed = house.agent.order_calls(found["id"])["items"]
+    """Return a stage's calls as the dataset's own team sees them."""
+    listed = house.team.order_calls(found["id"])["items"]
     return [call for call in listed if call["stage"] == stage]
 
 
@@ -112,6 +118,8 @@ def test_a_prompt_is_improved_by_the_search_and_judged_on_its_model(
     judged = calls(house, found, "validation")
     assert {call["status"] for call in judged} == {"answered"}
     assert all(call["is_private"] and not call["request"] for call in judged)
+    shown = house.agent.order_calls(found["id"])["items"]
+    assert {call["stage"] for call in shown} == {"synthesis"}, "lengths of answers tell of cases"
     searched = calls(house, found, "synthesis")
     assert len(searched) == found["summary"]["synthesis"]["statistics"]["runs"]
     assert sum(call["charge_utok"] for call in judged) > 0
@@ -161,6 +169,83 @@ def test_a_provider_that_fails_costs_the_buyer_nothing(
     found = order(candidate=taught(example))
     assert (found["outcome"], found["reason"]) == ("failed", "model_refused")
     assert found["refunded_utok"] == found["escrowed_utok"]
+
+
+def test_a_provider_that_quotes_the_holdout_is_not_quoted(
+    house: RunningService,
+    order: Order,
+    example: ChatExample,
+    llm: LlmServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def quoting(exchange: Exchange) -> None:
+        status(401, f"may not answer <<{exchange.asked.question}>>")(exchange)
+
+    llm.behave(quoting)
+    found = order(candidate=taught(example))
+    assert (found["outcome"], found["reason"]) == ("failed", "model_refused")
+    with house.agent.events(f"order:{found['id']}") as events:
+        told = [event for _, event in zip(range(5), events, strict=False)]
+    assert "<<" not in f"{found} {told} {house.team.order_calls(found['id'])} {caplog.text}"
+
+
+def test_while_an_order_is_judged_nobody_is_told_what_its_calls_cost(
+    house: RunningService, order: Order, example: ChatExample, llm: LlmServer
+) -> None:
+    seen: set[tuple[Any, ...]] = set()
+
+    def watched(exchange: Exchange) -> None:
+        shown = house.agent.orders()["items"][0]
+        asked = house.agent.order_calls(shown["id"])["items"]
+        seen.add((shown["state"], shown["metered_utok"], shown["price_utok"], len(asked)))
+        says(small_model)(exchange)
+
+    llm.behave(watched)
+    assert order(candidate=taught(example))["metered_utok"] > 0
+    assert seen == {("validating", None, None, 0)}
+
+
+def test_a_day_that_ends_within_a_judging_is_not_the_buyers_affair(
+    order: Order, example: ChatExample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admit = Metering.admit
+    left = iter(range(10))
+
+    def scarce(*args: Any, **options: Any) -> Any:
+        if next(left, None) is None:
+            raise BudgetExhaustedError("the day's budget is spent")
+        return admit(*args, **options)
+
+    monkeypatch.setattr(Metering, "admit", scarce)
+    found = order(candidate=taught(example))
+    assert (found["outcome"], found["reason"]) == ("failed", "budget_exhausted")
+    assert found["refunded_utok"] == found["escrowed_utok"]
+
+
+def test_who_was_given_up_opens_no_models_and_gives_nobodys_calls_up(
+    house: RunningService, order: Order, example: ChatExample
+) -> None:
+    found = order(candidate=taught(example))
+    key = WorkKey(order_id=found["id"], stage="validation", round=0, attempt=1)
+    parts = house.parts
+    terms = OrderTerms()
+    models = OrderModels(
+        database=parts.database,
+        clock=parts.clock,
+        metering=OrderMetering(
+            clock=parts.clock,
+            market=parts.market,
+            ledger=parts.ledger,
+            budgets=parts.budgets,
+            metering=Metering(clock=parts.clock),
+            terms=terms,
+        ),
+        catalogue=Catalogue(),
+        upstream=parts.upstream,
+        terms=terms,
+    )
+    with pytest.raises(WorkGivenUpError):
+        models.for_work(key, kept=[], duration_s=1)
 
 
 def test_a_request_that_the_model_refuses_is_the_prompts_failure(
