@@ -31,6 +31,12 @@ PIECE_MIN_TOKENS = 10
 PARTNER_MIN_SIMILARITY = 0.8
 """Partners less alike than this are alike as any two functions are."""
 
+MAX_PARTNERS = 20
+"""Pieces of the other artifact that one piece may be paired with: its most alike ones."""
+
+ROWS = 64
+"""Pieces that are compared with all others at once; the whole table could outgrow memory."""
+
 USE_SHARE = 0.25
 """Whoever has less than this from another artifact uses a part of it, and is no copy."""
 
@@ -89,23 +95,51 @@ def _partners(own: Sequence[Piece], others: Sequence[Piece]) -> list[tuple[int, 
         return "".join(letters.setdefault(token, chr(len(letters))) for token in piece.tokens)
 
     mine, theirs = [spell(piece) for piece in own], [spell(piece) for piece in others]
-    if not mine or not theirs:
-        return []
-    table = process.cdist(
-        mine, theirs, scorer=Indel.normalized_similarity, score_cutoff=PARTNER_MIN_SIMILARITY
+    partners = _equal(mine, theirs)
+    taken_own, taken_other = ({pair[side] for pair in partners} for side in range(2))
+    alike = _alike(
+        {i: text for i, text in enumerate(mine) if i not in taken_own},
+        {j: text for j, text in enumerate(theirs) if j not in taken_other},
     )
-    alike = sorted(
-        (-float(table[i][j]) * len(mine[i]), int(i), int(j))
-        for i, j in zip(*table.nonzero(), strict=True)
-        if len(mine[i]) >= PIECE_MIN_TOKENS or mine[i] == theirs[j]
-    )
-    partners, taken_own, taken_other = [], set(), set()
-    for _, i, j in alike:
+    for i, j, similarity in sorted(alike, key=lambda pair: -pair[2] * len(mine[pair[0]])):
         if i not in taken_own and j not in taken_other:
             taken_own.add(i)
             taken_other.add(j)
-            partners.append((i, j, float(table[i][j])))
+            partners.append((i, j, similarity))
     return partners
+
+
+def _equal(mine: Sequence[str], theirs: Sequence[str]) -> list[tuple[int, int, float]]:
+    waiting: dict[str, list[int]] = {}
+    for j, text in enumerate(theirs):
+        waiting.setdefault(text, []).append(j)
+    return [(i, waiting[text].pop(), 1.0) for i, text in enumerate(mine) if waiting.get(text)]
+
+
+def _alike(mine: dict[int, str], theirs: dict[int, str]) -> list[tuple[int, int, float]]:
+    """Compare the pieces that are long enough, some rows of the table at a time."""
+    rows, columns = (
+        [(number, text) for number, text in side.items() if len(text) >= PIECE_MIN_TOKENS]
+        for side in (mine, theirs)
+    )
+    alike = []
+    texts = [text for _, text in columns]
+    for start in range(0, len(rows) if columns else 0, ROWS):
+        block = rows[start : start + ROWS]
+        table = process.cdist(
+            [text for _, text in block],
+            texts,
+            scorer=Indel.normalized_similarity,
+            score_cutoff=PARTNER_MIN_SIMILARITY,
+        )
+        for (i, _), row in zip(block, table, strict=True):
+            best = (
+                row.argpartition(-MAX_PARTNERS)[-MAX_PARTNERS:]
+                if len(row) > MAX_PARTNERS
+                else range(len(row))
+            )
+            alike += [(i, columns[k][0], float(row[k])) for k in best if row[k]]
+    return alike
 
 
 def _found(

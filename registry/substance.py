@@ -21,6 +21,10 @@ from registry.errors import TooMuchTextError
 MAX_TOKENS = 200_000
 """Of one bundle: about 25,000 lines of code. Ten seconds of comparing, at the very most."""
 
+MARKS_FACTOR = 5
+"""Comments, layout, parentheses and commas are not counted as tokens, but must be read: so many
+for each token that there may be."""
+
 MAX_PROSE_BYTES = 64 * 1024
 """Text files above are data, not prose: no model reads a longer prompt for each call."""
 
@@ -81,25 +85,40 @@ class Substance:
             ArtifactError: the manifest is not.
             TooMuchTextError: there are more than `MAX_TOKENS` tokens.
         """
-        pieces = []
-        left = MAX_TOKENS
+        pieces: list[Piece] = []
+        room = _Room()
         for path, text in _texts(bundle):
             read = _python_pieces if path.endswith(".py") else _prose_pieces
-            for piece in read(path, text):
-                left -= len(piece.tokens)
-                if left < 0:
-                    raise TooMuchTextError(
-                        f"the artifact has more than {MAX_TOKENS} tokens of code and text, which"
-                        " nobody could compare with other artifacts: move data to data files",
-                        limit_tokens=MAX_TOKENS,
-                    )
-                pieces.append(piece)
+            pieces += read(path, text, room)
         return cls(tuple(pieces))
 
     @cached_property
     def size_tokens(self) -> int:
         """How many tokens there are in all."""
         return sum(len(piece.tokens) for piece in self.pieces)
+
+
+class _Room:
+    """What a bundle may still have: it ends while a file is read, not after."""
+
+    def __init__(self) -> None:
+        self._left_tokens = MAX_TOKENS
+        self._left_marks = MARKS_FACTOR * MAX_TOKENS
+
+    def take(self, tokens: int, marks: int) -> None:
+        """Count tokens that are compared, and all marks that they are read from.
+
+        Raises:
+            TooMuchTextError: there are too many of either.
+        """
+        self._left_tokens -= tokens
+        self._left_marks -= marks
+        if min(self._left_tokens, self._left_marks) < 0:
+            raise TooMuchTextError(
+                f"the artifact has more than {MAX_TOKENS} tokens of code and text, which"
+                " nobody could compare with other artifacts: move data to data files",
+                limit_tokens=MAX_TOKENS,
+            )
 
 
 def _texts(bundle: Bundle) -> Iterator[tuple[str, str]]:
@@ -128,11 +147,12 @@ def _ordered(files: Mapping[str, bytes]) -> list[tuple[str, bytes]]:
     return sorted(files.items())
 
 
-def _prose_pieces(path: str, text: str) -> Iterator[Piece]:
+def _prose_pieces(path: str, text: str, room: _Room) -> Iterator[Piece]:
     tokens: list[str] = []
     lines: list[int] = []
     for number, line in enumerate(text.splitlines(), start=1):
         words = re.findall(r"\w+", nfkc(line).casefold())
+        room.take(len(words), len(words) + 1)
         if tokens and not line.strip():
             yield Piece(path=path, tokens=tuple(tokens), lines=tuple(lines))
             tokens, lines = [], []
@@ -142,11 +162,11 @@ def _prose_pieces(path: str, text: str) -> Iterator[Piece]:
         yield Piece(path=path, tokens=tuple(tokens), lines=tuple(lines))
 
 
-def _python_pieces(path: str, text: str) -> Iterator[Piece]:
+def _python_pieces(path: str, text: str, room: _Room) -> Iterator[Piece]:
     tokens: list[str] = []
     lines: list[int] = []
     definition_depth: int | None = None
-    for statement in _statements(text):
+    for statement in _statements(text, room):
         first = statement.tokens[0].string
         ends = definition_depth is not None and statement.depth <= definition_depth
         if first in _DEFINITIONS or ends:
@@ -157,6 +177,7 @@ def _python_pieces(path: str, text: str) -> Iterator[Piece]:
         for token in statement.tokens:
             normalized = _normalized(token)
             if normalized is not None:
+                room.take(1, 0)
                 tokens.append(normalized)
                 lines.append(token.start[0])
     if tokens:
@@ -171,12 +192,13 @@ class _Statement:
     tokens: list[tokenize.TokenInfo]
 
 
-def _statements(text: str) -> Iterator[_Statement]:
+def _statements(text: str, room: _Room) -> Iterator[_Statement]:
     """Yield logical lines without docstrings; a file that is no Python ends where that shows."""
     depth = 0
     waiting: list[tokenize.TokenInfo] = []
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            room.take(0, 1)
             if token.type in _SILENT:
                 continue
             if token.type not in _LAYOUT:

@@ -1,9 +1,13 @@
 """Copies are seen through renaming, formatting, moving, editing and padding; strangers are not."""
 
+import tracemalloc
+from tokenize import TokenInfo
+
 import pytest
 
 from aem.artifact import Bundle
 from registry import MIN_TOKENS, Substance, TooMuchTextError
+from registry import substance as substances
 from registry.likeness import RUN_TOKENS, WINDOW_RUNS, compare, fingerprints
 from registry.substance import MAX_PROSE_BYTES, MAX_TOKENS
 from tests.fakes.copies import (
@@ -133,3 +137,31 @@ def test_every_shared_run_of_the_promised_length_leaves_a_common_fingerprint() -
     one = prose("one " + " ".join(str(n) for n in range(40)) + " " + shared)
     other = prose(shared + " " + " ".join(str(n) for n in range(900, 960)))
     assert fingerprints(one) & fingerprints(other)
+
+
+def test_thousands_of_short_pieces_take_little_memory() -> None:
+    words = "\n\n".join(f"word{number}" for number in range(4_000))
+    one, other = prose(words), prose(words + "\n\nlast")
+    assert len(one.pieces) == 4_000
+    tracemalloc.start()
+    try:
+        assert compare(one, other).similarity == 1.0
+        assert tracemalloc.get_traced_memory()[1] < 15_000_000  # the whole table has 64 MB
+    finally:
+        tracemalloc.stop()
+
+
+def test_text_ends_while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def normalized(token: TokenInfo) -> str:
+        read.append(token.string)
+        return token.string
+
+    monkeypatch.setattr(substances, "_normalized", normalized)
+    line = "x = " + "1 + " * (2 * MAX_TOKENS) + "1\n"
+    with pytest.raises(TooMuchTextError):
+        substance(line)
+    assert len(read) <= MAX_TOKENS + 1
+    with pytest.raises(TooMuchTextError):
+        substance("x = (" + "(),\n" * (2 * MAX_TOKENS) + ")\n")
