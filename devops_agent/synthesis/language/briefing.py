@@ -14,7 +14,7 @@ from devops_agent.synthesis.language.attempts import Attempt
 from devops_agent.synthesis.language.excerpts import compact_json, excerpt
 from devops_agent.synthesis.language.patch import LOCK_PATH
 from devops_agent.synthesis.language.reply import SHAPE
-from devops_agent.synthesis.language.scrubbing import Scrubber
+from devops_agent.synthesis.language.scrubbing import MAX_TEXT_CHARACTERS, Scrubber
 from devops_agent.synthesis.language.telling import described, telling_failures, telling_passes
 from devops_agent.synthesis.port import SynthesisContext
 from devops_agent.synthesis.symptoms import read_dictionary
@@ -46,8 +46,12 @@ WORSE_BYTES = 900
 PART_MIN_BYTES = 2_000
 """A file of which less would fit is only named."""
 
+FILE_FACTOR = 4
+"""How much shorter a file may become without its secrets."""
+
 MAX_LISTED_FILES = 60
 
+_HALVES = re.compile("[\ud800-\udfff]")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,16}\b")
 
 _INSTRUCTIONS = """\
@@ -154,7 +158,7 @@ class Briefing:
         whole: list[str] = []
         named: list[str] = []
         for path in _by_relevance(bundle, scores):
-            text = _text(bundle.files[path])
+            text = _text(bundle.files[path]) if _may_fit(bundle.files[path], max_bytes) else None
             shown = None if text is None else self._scrubber.scrub(text)
             size = 0 if shown is None else len(shown.encode())
             fits = size <= max_bytes
@@ -205,7 +209,15 @@ class Briefing:
 
     def _told(self, value: object) -> str:
         """Write a value for the model; addresses in memory would make each question another."""
-        return _ADDRESS.sub("0x...", self._scrubber.scrub(compact_json(value)))
+        text = _HALVES.sub("\ufffd", compact_json(value))  # outputs may hold what cannot be sent
+        return _ADDRESS.sub("0x...", self._scrubber.scrub(text))
+
+
+def _may_fit(data: bytes, max_bytes: int) -> bool:
+    """Whether to look at a file at all: to scrub it takes time, and secrets may shorten it."""
+    if max_bytes < PART_MIN_BYTES and len(data) > FILE_FACTOR * max_bytes:
+        return False
+    return len(data) <= MAX_TEXT_CHARACTERS
 
 
 def _text(data: bytes) -> str | None:

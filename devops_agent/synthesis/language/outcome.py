@@ -1,6 +1,7 @@
 """What a search hands over: variants as candidates, ranked, with a record of what they change."""
 
 import difflib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from aem.artifact import Bundle
@@ -11,6 +12,9 @@ from devops_agent.synthesis.port import Candidate, EditRecord
 MAX_CANDIDATES = 5
 MAX_RECORDS = 40
 RECORD_CHARACTERS = 400
+MAX_PAIRS = 100_000
+"""Pairs of equal lines, old and new: the time of a comparison grows with them, several times."""
+
 RATIONALE_CHARACTERS = 4_000
 FAMILY = "language model"
 
@@ -58,8 +62,7 @@ def _hunks(incumbent: Variant, variant: Variant) -> Sequence[EditRecord]:
 
 
 def _hunks_of(path: str, old: Sequence[str], new: Sequence[str]) -> Iterator[EditRecord]:
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    for kind, old_start, old_end, new_start, new_end in matcher.get_opcodes():
+    for kind, old_start, old_end, new_start, new_end in _changes(old, new):
         if kind != "equal":
             yield EditRecord(
                 path=path,
@@ -69,6 +72,20 @@ def _hunks_of(path: str, old: Sequence[str], new: Sequence[str]) -> Iterator[Edi
                 before="".join(old[old_start:old_end]),
                 after="".join(new[new_start:new_end]),
             )
+
+
+def _changes(old: Sequence[str], new: Sequence[str]) -> Sequence[tuple[str, int, int, int, int]]:
+    """Compare lines; where too many are alike, all from the first change to the last is one."""
+    most = min(len(old), len(new))
+    head = next((i for i in range(most) if old[i] != new[i]), most)
+    most -= head
+    tail = next((i for i in range(most) if old[-1 - i] != new[-1 - i]), most)
+    middle = old[head : len(old) - tail], new[head : len(new) - tail]
+    there = Counter(middle[1])
+    if sum(there[line] for line in middle[0]) > MAX_PAIRS:
+        return [("replace", head, len(old) - tail, head, len(new) - tail)]
+    found = difflib.SequenceMatcher(None, *middle, autojunk=False).get_opcodes()
+    return [(kind, a + head, b + head, c + head, d + head) for kind, a, b, c, d in found]
 
 
 def _lines(bundle: Bundle, path: str) -> Sequence[str]:

@@ -27,10 +27,7 @@ from devops_agent.synthesis.language.errors import (
     SourceBrokenError,
 )
 from devops_agent.synthesis.language.reply import Proposal, Replacement, Rewriting
-from devops_agent.synthesis.language.scrubbing import Scrubber
-
-MAX_FILE_CHARACTERS = 200_000
-"""Of a file after an edit: larger modules are not parsed by anything else either."""
+from devops_agent.synthesis.language.scrubbing import MAX_TEXT_CHARACTERS, Scrubber
 
 NEW_SUFFIXES = frozenset({".py", ".json", ".jsonl", ".txt", ".md", ".toml", ".yaml", ".csv"})
 """Files that a proposal may add: text that nothing but the artifact reads."""
@@ -116,6 +113,8 @@ class Patcher:
         data = base.files.get(path)
         if data is None:
             return None
+        if len(data) > MAX_TEXT_CHARACTERS:
+            raise EditForbiddenError(f"{path!r:.300} is too long to be shown or edited")
         try:
             return self._scrubber.scrub(data.decode())
         except UnicodeDecodeError as error:
@@ -154,9 +153,9 @@ def _edited(edit: Replacement | Rewriting, before: str | None, *, is_whole: bool
         after = _like_before(before, edit.content)
     else:
         after = _replaced(edit, before)
-    if len(after) > MAX_FILE_CHARACTERS:
+    if len(after) > MAX_TEXT_CHARACTERS:
         raise BundleUnsoundError(
-            f"{edit.path!r:.300} would have more than {MAX_FILE_CHARACTERS} characters"
+            f"{edit.path!r:.300} would have more than {MAX_TEXT_CHARACTERS} characters"
         )
     return after
 

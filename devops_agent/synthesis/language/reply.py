@@ -6,6 +6,7 @@ The wanted object is looked for, never guessed: JSON that could be read in two w
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -26,6 +27,9 @@ MAX_EDITS = 40
 MAX_RATIONALE_CHARACTERS = 2_000
 MAX_OBJECTS = 1_000
 """So many places of a reply are tried as the beginning of its object."""
+
+MAX_RETRIED_CHARACTERS = 8 * MAX_REPLY_BYTES
+"""Of beginnings that came to nothing, together: nested ones are read again and again."""
 
 SHAPE = """{"rationale": "what was wrong and why this mends it",
  "edits": [
@@ -118,12 +122,15 @@ def read_reply(reply: ChatReply) -> Proposal:
 def _proposals(text: str) -> Iterator[dict[str, Any]]:
     """Iterate over the outermost JSON objects in a text that have edits."""
     place = text.find("{")
+    retried = 0
     for _ in range(MAX_OBJECTS):
-        if place < 0:
+        if place < 0 or retried > MAX_RETRIED_CHARACTERS:
             return
         try:
             value, end = _DECODER.raw_decode(text, place)
-        except (json.JSONDecodeError, RecursionError):
+        except (json.JSONDecodeError, RecursionError) as error:
+            # Where it gave up tells how much it has read; where it went too deep, nothing does.
+            retried += getattr(error, "pos", len(text)) - place
             place = text.find("{", place + 1)
             continue
         if isinstance(value, dict) and "edits" in value:
@@ -134,8 +141,7 @@ def _proposals(text: str) -> Iterator[dict[str, Any]]:
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
         raise ReplyMalformedError(f"the key {twice[:80]!r} is given twice in one object")
     return value
 

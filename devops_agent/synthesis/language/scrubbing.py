@@ -35,7 +35,8 @@ _WORD_START, _WORD_END = r"(?<![A-Za-z0-9_])", r"(?![A-Za-z0-9_])"
 _KNOWN = re.compile(f"{_WORD_START}(?P<secret>{'|'.join(_TOKENS)})")
 _PRIVATE_KEY = re.compile(
     r"(?P<secret>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----"
-    r"[\s\S]{1,20000}?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|\Z))"
+    r"(?:(?!-----BEGIN )[\s\S]){1,20000}?"
+    r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|(?=-----BEGIN )|\Z))"
 )
 _URL_PASSWORD = re.compile(r"://[^\s/:@\"']{0,100}:(?P<secret>[^\s/@\"']{1,200})@")
 _AUTHORIZATION = re.compile(
@@ -43,7 +44,7 @@ _AUTHORIZATION = re.compile(
     r"(?P<secret>[A-Za-z0-9._~+/=-]{8,})"
 )
 _QUOTED = re.compile(
-    rf"(?i:[A-Za-z0-9_.-]{{0,60}}{_NAMES}[A-Za-z0-9_]{{0,20}})\\?[\"']?\]?\s{{0,4}}"
+    rf"(?i:{_NAMES}[A-Za-z0-9_]{{0,20}})\\?[\"']?\]?\s{{0,4}}"
     r"(?::\s{0,4}[A-Za-z.]{1,20}\s{0,4})?[:=]\s{0,4}"
     r"(?:[rbuRBU]{0,2})(?P<quote>\\?[\"'])(?P<secret>[^\s\"'\\]{6,400})(?P=quote)"
 )
@@ -82,6 +83,13 @@ ALIKE_MIN_CHARACTERS = 12
 it; a shorter one may be a common word."""
 
 
+MAX_TEXT_CHARACTERS = 200_000
+"""Longer texts are data, of which nothing is sent."""
+
+MAX_LEARNED_CHARACTERS = 1_000_000
+"""Of all texts that secrets are learned from beforehand, the shortest first."""
+
+
 class Scrubber:
     """Replaces secrets by placeholders, the same secret always by the same one."""
 
@@ -91,7 +99,11 @@ class Scrubber:
         self._mark = _free_mark(texts)
         self._placeholder = re.compile(rf"{self._mark}([0-9]{{1,6}})__")
         self._numbers: dict[str, int] = {}
-        for text in texts:
+        left = MAX_LEARNED_CHARACTERS
+        for text in sorted(texts, key=len):  # stable: equal texts learn the same
+            left -= len(text)
+            if left < 0 or len(text) > MAX_TEXT_CHARACTERS:
+                break
             self.scrub(text)
 
     def scrub(self, text: str) -> str:

@@ -226,3 +226,18 @@ class TestExcerpts:
 
     def test_a_short_text_stays_whole(self) -> None:
         assert excerpt("ä" * 10, 20) == "ä" * 10
+
+
+def test_half_a_character_in_an_output_ends_no_search() -> None:
+    odd = CaseScore(passed=False, loss=1.0, hard=False, output={"entities": ["a\ud800"]})
+    found = brief([case("a")], {"a": odd})
+    assert "a\ufffd" in text_of(found)
+    assert text_of(found).encode()
+
+
+def test_data_files_are_named_and_not_read() -> None:
+    line = "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9b\n"
+    bundle = python_bundle(SOURCE).replace({"table.txt": (line * 9_000).encode()})
+    found = brief([case("a")], {"a": failed()}, bundle=bundle)
+    assert "table.txt (261000 bytes)" in text_of(found)
+    assert "aB3dE5" not in text_of(found)

@@ -1,6 +1,7 @@
 """Replies as models write them, and as they should not be believed."""
 
 import json
+import time
 
 import jsonschema
 import pytest
@@ -112,3 +113,17 @@ def test_the_shape_that_is_shown_is_what_the_schema_and_the_reader_take() -> Non
     assert len(read_reply(ChatReply(text=SHAPE)).edits) == 2
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"rationale": "", "edits": [{"path": "a"}]}, REPLY_SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"k":' * 900 + "[1" + ",1" * 200_000, "reply_not_json"),
+        ("{" + ",".join(f'"{n}":1' for n in [*range(40_000), 39_999]) + "}", "reply_malformed"),
+    ],
+    ids=["nested", "twice"],
+)
+def test_hostile_replies_are_read_in_no_time(text: str, reason: str) -> None:
+    begun_s = time.process_time()
+    assert refusal(text) == reason
+    assert time.process_time() - begun_s < 5

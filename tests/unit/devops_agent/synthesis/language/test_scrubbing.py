@@ -1,12 +1,13 @@
 """What must never reach a model's provider, and what must."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devops_agent.synthesis.language.scrubbing import Scrubber
+from devops_agent.synthesis.language.scrubbing import MAX_TEXT_CHARACTERS, Scrubber
 
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow" + "IBAAKCAQEA7" * 5 + "\n"
 END = "-----END RSA PRIVATE KEY-----"
@@ -134,3 +135,26 @@ def test_scrubbing_can_be_undone_to_the_character(texts: list[str]) -> None:
         scrubbed = scrubber.scrub(text)
         assert scrubber.restore(scrubbed) == text
         assert scrubber.scrub(scrubbed) == scrubbed
+
+
+def test_a_key_that_another_one_follows_is_scrubbed() -> None:
+    told = Scrubber([]).scrub(KEY + KEY + END)
+    assert "IBAAKCAQEA7" not in told
+    assert Scrubber([]).scrub(KEY * 3).count("SECRET") == 3
+
+
+@pytest.mark.parametrize("text", ["-----BEGIN PRIVATE KEY-----\n", "password", "a", "secret_="])
+def test_hostile_texts_are_scrubbed_in_time_that_grows_with_them(text: str) -> None:
+    long = text * (MAX_TEXT_CHARACTERS // len(text))
+    begun_s = time.process_time()
+    Scrubber([]).scrub(long)
+    assert time.process_time() - begun_s < 2.5
+
+
+def test_secrets_are_not_learned_from_data_without_end() -> None:
+    line = "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9b\n"
+    long = line * (MAX_TEXT_CHARACTERS // len(line) + 1)
+    scrubber = Scrubber([long, "short"])
+    assert scrubber.restore("__AEM_SECRET_x") == "__AEM_SECRET_x"
+    with pytest.raises(KeyError):
+        scrubber.restore("__AEM_SECRET_1__")
