@@ -7,7 +7,7 @@ schema and rules, or cases of several groups have as well is nobody's secret.
 
 import json
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -19,6 +19,7 @@ from gold.domain import GoldCase, Part
 from gold.verbatim import (
     OWN_MIN_CHARACTERS,
     RUN_MIN_CHARACTERS,
+    Haystack,
     Run,
     block_index,
     find_runs,
@@ -179,13 +180,17 @@ class _Reference:
         inner = list(places)[1:-1] or [run.place + len(run.text) // 2]
         return list({self.case_at(place).id: self.case_at(place) for place in inner}.values())
 
-    def groups_with(self, text: str, enough: int) -> set[str]:
-        """Return the groups whose cases hold a text, at most `enough` of them."""
+    @cached_property
+    def haystack(self) -> Haystack:
+        return Haystack(self.text)
+
+    def groups_with(self, window: str, enough: int) -> set[str]:
+        """Return the groups whose cases hold a window, at most `enough` of them."""
         groups: set[str] = set()
-        place = self.text.find(text)
-        while place >= 0 and len(groups) < enough:
+        for place in self.haystack.places(window):
             groups.add(self.case_at(place).group)
-            place = self.text.find(text, place + 1)
+            if len(groups) == enough:
+                break
         return groups
 
 
@@ -200,7 +205,7 @@ class _Quotes:
             if dataset.cases(part)
             for reading in range(2)
         ]
-        self._public = [reduced(text) for text in _public(dataset)]
+        self._public = [Haystack(reduced(text)) for text in _public(dataset)]
 
     def find(self, bundle: Bundle, part: Part, known: Sequence[str]) -> tuple[GoldLeak, ...]:
         """Return the part's cases that a bundle quotes, each with the longest run.
@@ -210,15 +215,22 @@ class _Quotes:
             part: of the dataset.
             known: reduced texts whose content is no leak.
         """
-        free = [*known, *self._public]
+        free = [*map(Haystack, known), *self._public]
         if part is Part.HOLDOUT:  # what the dev part says as well was never kept secret
-            free += [other.text for other in self._references if other.part is Part.DEV]
+            free += [other.haystack for other in self._references if other.part is Part.DEV]
+        judged: dict[str, bool] = {}
+
+        def is_free(window: str) -> bool:
+            if window not in judged:
+                judged[window] = any(window in each for each in free) or self._is_template(window)
+            return judged[window]
+
         found: dict[str, GoldLeak] = {}
         for path, text in readings(bundle.files):
             for reference in self._references:
                 if reference.part is part:
                     for run in find_runs(text, reference.text, reference.index):
-                        self._note(found, path, reference, run, free)
+                        self._note(found, path, reference, run, is_free)
         return tuple(found.values())
 
     def _note(
@@ -227,21 +239,18 @@ class _Quotes:
         path: str,
         reference: _Reference,
         run: Run,
-        free: Sequence[str],
+        is_free: Callable[[str], bool],
     ) -> None:
-        def is_free(text: str) -> bool:
-            return any(text in other for other in free) or self._is_template(text)
-
         for stretch in own_stretches(run, is_free):
             for case in reference.cases_within(stretch):
                 known = found.get(case.id)
                 if known is None or known.characters < len(run.text):
                     found[case.id] = GoldLeak(path=path, case_id=case.id, characters=len(run.text))
 
-    def _is_template(self, text: str) -> bool:
+    def _is_template(self, window: str) -> bool:
         groups: set[str] = set()
         for reference in self._references:
-            groups |= reference.groups_with(text, TEMPLATE_GROUPS)
+            groups |= reference.groups_with(window, TEMPLATE_GROUPS)
         return len(groups) >= TEMPLATE_GROUPS
 
 

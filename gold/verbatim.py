@@ -13,6 +13,7 @@ import tokenize
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -57,6 +58,45 @@ class Run:
 
     place: int
     text: str
+
+
+class Haystack:
+    """A reduced text in which windows are found in a time that does not grow with it."""
+
+    def __init__(self, text: str) -> None:
+        """Keep the text; its blocks are listed when the first window is looked for."""
+        self.text = text
+
+    def places(self, window: str) -> Iterator[int]:
+        """Yield where a window of `RUN_MIN_CHARACTERS` stands: it holds a whole block there."""
+        for offset in range(BLOCK_CHARACTERS):
+            blocks = self._blocks.get(window[offset : offset + BLOCK_CHARACTERS], ())
+            if len(blocks) >= MAX_PLACES_PER_BLOCK:  # not all are listed
+                yield from self._all_places(window)
+                return
+        for offset in range(BLOCK_CHARACTERS):
+            for block in self._blocks.get(window[offset : offset + BLOCK_CHARACTERS], ()):
+                if block >= offset and self.text.startswith(window, block - offset):
+                    yield block - offset
+
+    def __contains__(self, window: str) -> bool:
+        """Whether a window of `RUN_MIN_CHARACTERS` stands in the text."""
+        return next(self.places(window), None) is not None
+
+    @cached_property
+    def _blocks(self) -> Mapping[str, Sequence[int]]:
+        found: dict[str, list[int]] = {}
+        for place in range(0, len(self.text) - BLOCK_CHARACTERS + 1, BLOCK_CHARACTERS):
+            listed = found.setdefault(self.text[place : place + BLOCK_CHARACTERS], [])
+            if len(listed) < MAX_PLACES_PER_BLOCK:
+                listed.append(place)
+        return found
+
+    def _all_places(self, window: str) -> Iterator[int]:
+        place = self.text.find(window)
+        while place >= 0:
+            yield place
+            place = self.text.find(window, place + 1)
 
 
 def reduced(text: str) -> str:
