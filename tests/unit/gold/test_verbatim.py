@@ -34,4 +34,4 @@ def test_looking_takes_no_longer_in_a_longer_text() -> None:
     assert text[-50:] in haystack
     begun_s = time.process_time()
     assert not any(f"{number:050x}" in haystack for number in range(1, 4_000))
-    assert time.process_time() - begun_s < 2  # one by one through 4 MB takes ten times as long
+    assert time.process_time() - begun_s < 1  # searching 4 MB for each takes seconds
