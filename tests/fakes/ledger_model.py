@@ -379,6 +379,12 @@ class LedgerModel:
             if one.day == self.day and budget in self.lineage(one.request.budget)
         )
 
+    def rest(self, budget: str) -> int:
+        """Return what the limits below the root leave of the day for a budget."""
+        limits = [(name, self.setting(name)) for name in self.lineage(budget)]
+        rests = [setting[1] - self.taken(name) for name, setting in limits if setting]
+        return min([self.books.accounts[self.fiat].available, *rests])
+
     def settle(self, name: str, lines: Sequence[UsageLine]) -> None:
         found = self._ending(name, ("settled", tuple(lines)))
         if found is None:

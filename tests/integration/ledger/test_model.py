@@ -1,7 +1,7 @@
 """The ledger against a model of it in plain dictionaries, step by random step (Hypothesis)."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from math import ceil
 from pathlib import Path
@@ -39,8 +39,10 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.intruder import wipe
 from tests.fakes.ledger_model import (
     REUSED,
+    TOKENS,
     WITHOUT_FLOOR,
     LedgerModel,
+    Moved,
     Refusals,
     RefusedError,
     kind,
@@ -52,15 +54,15 @@ PARENTS = {"acme.bot": "acme", "deep": "acme.bot"}
 BUDGETS = ("acme", "acme.bot", "deep")
 LIMIT_NUSD = 3 * USD
 START = FakeClock().now()
-CHILD_LIMIT_NUSD = 2 * USD
+CHILD_LIMIT_NUSD = USD // 2
 RESERVE_PPM = 100_000
 KAPPAS = (KAPPA, 333_333_333, 1_234_567_891)
 
 pytestmark = pytest.mark.slow
 
-codes = st.sampled_from(PURSES * 3 + STRANGE)
+odd = st.sampled_from([False] * 5 + [True])
+codes = st.sampled_from(PURSES + STRANGE)
 amounts = st.one_of(
-    st.integers(1, 400 * TOKEN),
     st.integers(1, 400 * TOKEN),
     st.sampled_from([-1, 0, 1, MAX_AMOUNT, MAX_AMOUNT + 1]),
 )
@@ -109,43 +111,75 @@ class LedgerMachine(RuleBasedStateMachine):
     def draw_batch(self, data: st.DataObject, number: int) -> Batch:
         key = f"k{number}"
         size = data.draw(st.integers(1, 4))
-        commands = tuple(self.draw_command(data, key, place) for place in range(size))
+        commands: list[Any] = []
+        for _ in range(size):
+            commands.append(self.draw_command(data, key, commands))
         mode = data.draw(st.sampled_from(["atomic", "independent", "linked"]))
         linked: set[int] = set()
         if mode == "linked" and size > 1:
             linked = data.draw(st.sets(st.integers(0, size - 2), min_size=1))
         return Batch(
-            key=key, commands=commands, is_atomic=mode == "atomic", linked=frozenset(linked)
+            key=key,
+            commands=tuple(commands),
+            is_atomic=mode == "atomic",
+            linked=frozenset(linked),
         )
 
-    def draw_command(self, data: st.DataObject, key: str, place: int) -> Any:
-        earlier = [transfer_id(f"post:{key}", before) for before in range(place)]
-        holds = [*self.open_holds, *self.model.books.holds, *earlier, "none"]
-        moved = [*self.model.books.transfers, *earlier, "none"]
-        kinds = ["move", "hold", "post", "void", "reverse"]
-        if self.open_holds:
-            kinds += ["post", "void"]
-        match data.draw(st.sampled_from(kinds)):
+    def draw_command(self, data: st.DataObject, batch: str, before: Sequence[Any]) -> Any:
+        """Draw a command: mostly one that can be done, and at times any other."""
+        own = [transfer_id(f"post:{batch}", place) for place in range(len(before))]
+        own_holds = [name for name, one in zip(own, before, strict=True) if isinstance(one, Hold)]
+        if data.draw(odd):
+            holds = [*self.model.books.holds, *own, "none"]
+            return self.draw_odd(data, holds, [*self.model.books.transfers, *own, "none"])
+        holds = [*self.open_holds, *own_holds]
+        moved = [name for name, one in self.model.books.transfers.items() if is_reversible(one)]
+        kinds = ["move", "hold", "hold"] + ["post", "void"] * bool(holds)
+        match data.draw(st.sampled_from(kinds + ["reverse"] * bool(moved))):
             case "move":
-                debit, credit = data.draw(codes), data.draw(codes)
-                return Move(debit=debit, credit=credit, amount=data.draw(amounts), kind="test")
+                return Move(**self.draw_movement(data))
             case "hold":
-                hours = data.draw(st.sampled_from([None, None, 0, 1, 30]))
+                hours = data.draw(st.sampled_from([None, 1, 30]))
                 end = None if hours is None else self.model.now + timedelta(hours=hours)
-                return Hold(
-                    debit=data.draw(codes),
-                    credit=data.draw(codes),
-                    amount=data.draw(amounts),
-                    kind="test",
-                    expires_at=end,
-                )
+                return Hold(**self.draw_movement(data), expires_at=end)
             case "post":
-                share = data.draw(st.one_of(st.none(), amounts))
-                return PostHold(hold_id=data.draw(st.sampled_from(holds)), amount=share)
+                name = data.draw(st.sampled_from(holds))
+                held = self.model.books.holds.get(name)
+                edges = (held.amount, held.amount // 2 or 1) if held else (1,)
+                share = data.draw(st.sampled_from([None, *edges]))
+                return PostHold(hold_id=name, amount=share)
             case "void":
                 return VoidHold(hold_id=data.draw(st.sampled_from(holds)))
             case _:
                 return Reverse(transfer_id=data.draw(st.sampled_from(moved)))
+
+    def draw_movement(self, data: st.DataObject) -> dict[str, Any]:
+        """Draw a payer that has something, and an amount that is at times one too many."""
+        rests = {code: self.model.books.accounts[code].available for code in PURSES}
+        debit = data.draw(st.sampled_from([code for code in PURSES if rests[code]] or PURSES))
+        credit = data.draw(st.sampled_from([code for code in PURSES if code != debit]))
+        rest = rests[debit]
+        part = data.draw(st.sampled_from([rest // 3, rest // 2, rest // 5, rest, rest + 1]))
+        return {"debit": debit, "credit": credit, "amount": max(1, part), "kind": "test"}
+
+    def draw_odd(self, data: st.DataObject, holds: list[str], moved: list[str]) -> Any:
+        movement = {
+            "debit": data.draw(codes),
+            "credit": data.draw(codes),
+            "amount": data.draw(amounts),
+            "kind": "test",
+        }
+        hold_id = data.draw(st.sampled_from(holds))
+        share = data.draw(st.one_of(st.none(), amounts))
+        late = data.draw(st.sampled_from([None, self.model.now]))
+        odd_ones = [
+            Move(**movement),
+            Hold(**movement, expires_at=late),
+            PostHold(hold_id=hold_id, amount=share),
+            VoidHold(hold_id=hold_id),
+            Reverse(transfer_id=data.draw(st.sampled_from(moved))),
+        ]
+        return data.draw(st.sampled_from(odd_ones))
 
     @property
     def open_holds(self) -> list[str]:
@@ -176,10 +210,18 @@ class LedgerMachine(RuleBasedStateMachine):
             return [caught(future.result) for future in futures]
         return [caught(self.bank.do, self.bank.ledger.post, batch) for batch in batches]
 
-    @rule(hours=st.integers(1, 30))
-    def pass_time(self, hours: int) -> None:
-        self.bank.clock.advance(hours=hours)
+    @rule(hours=st.sampled_from([0, 0, 1, 23, 30]), sweeps=st.booleans())
+    def pass_time(self, hours: int, sweeps: bool) -> None:  # noqa: FBT001
+        """Go on by so many hours, or to the very instant at which a hold is over."""
+        ends = [held.expires_at for held in self.model.books.holds.values() if held.expires_at]
+        ahead = [end for end in ends if end > self.model.now]
+        if ahead and not hours:
+            self.bank.clock.instant = min(ahead)
+        else:
+            self.bank.clock.advance(hours=hours)
         self.model.now = self.bank.clock.now()
+        if sweeps:
+            self.sweep()
 
     @rule()
     def sweep(self) -> None:
@@ -250,11 +292,13 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(
         budget=st.sampled_from(BUDGETS),
         payer=st.sampled_from(PURSES[:3]),
-        bound=st.integers(1, USD),
+        bound=st.one_of(st.sampled_from(["rest", "rest + 1"]), st.integers(1, USD // 4)),
         room=st.sampled_from([-1, 0, 1, 5 * TOKEN]),
     )
-    def admit(self, budget: str, payer: str, bound: int, room: int) -> None:
+    def admit(self, budget: str, payer: str, bound: int | str, room: int) -> None:
         name = f"try-{len(self.attempts)}"
+        if isinstance(bound, str):
+            bound = max(1, self.model.rest(budget) + bound.endswith("1"))
         setting = self.model.books.days.get(self.model.day)
         kappa = setting[1] if setting else self.model.setting("acme")[2]  # type: ignore[index]
         asked = {"budget": budget, "payer": payer, "bound_nusd": bound}
@@ -279,7 +323,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(
         data=st.data(),
         ending=st.sampled_from(["settle", "settle", "lose", "release"]),
-        share=st.integers(0, 130),
+        share=st.sampled_from([0, 33, 100, 130]),
         premium=st.integers(0, 900),
     )
     def end(self, data: st.DataObject, ending: str, share: int, premium: int) -> None:
@@ -358,6 +402,15 @@ class LedgerMachine(RuleBasedStateMachine):
         assert report.verified, report.to_json()
 
 
+def is_reversible(moved: Moved) -> bool:
+    return (
+        moved.is_movement
+        and not moved.is_reversed
+        and kind(moved.debit) in TOKENS
+        and kind(moved.credit) in TOKENS
+    )
+
+
 def caught(work: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return work(*arguments)
@@ -383,7 +436,7 @@ def refusal_of(work: Callable[[], Any]) -> str | None:
 @pytest.mark.parametrize(
     ("examples", "steps"),
     [
-        pytest.param(12, 25, id="some"),
+        pytest.param(15, 40, id="some"),
         pytest.param(400, 80, id="many", marks=[pytest.mark.soak, pytest.mark.timeout(7_200)]),
     ],
 )
