@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PYTHON
 BIN := .venv/bin
 
-.PHONY: setup demo test lint bench soak clean
+.PHONY: setup demo test lint bench mutation soak clean
 
 setup: .venv/ready
 
@@ -28,10 +28,15 @@ bench: setup ## Benchmarks, each beside what it is compared with
 	@$(BIN)/python -m benchmarks.ledger --json
 	@$(BIN)/python -m benchmarks.half_year --json --records 50000
 
+mutation: setup ## Which changes of the money code the tests do not notice
+	@$(BIN)/mutmut run
+	@$(BIN)/python scripts/mutation_score.py
+
 soak: setup ## The full counts; takes hours
 	@bash scripts/with_services.sh $(BIN)/python -m pytest
 	@bash scripts/with_services.sh $(BIN)/python -m benchmarks.humaneval --json
 	@$(BIN)/python -m benchmarks.ledger --json --seconds 20 --growth 10000000
+	@$(MAKE) mutation
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants

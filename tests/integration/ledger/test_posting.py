@@ -232,3 +232,28 @@ def test_one_session_may_commit_more_than_once(funded: Bank) -> None:
             session.rollback()
     assert funded.balance(ESCROW) == 2
     assert funded.verify().verified
+
+
+def test_a_set_answers_each_batch_as_if_it_had_come_alone(funded: Bank) -> None:
+    moved = Batch(key="moved", commands=(move(7),))
+    other = Batch(key="moved", commands=(move(8),))
+    mixed = Batch(key="mixed", commands=(move(1), move(0), move(2)), is_atomic=False)
+    for is_later in (False, True):
+        answers = funded.do(funded.ledger.post_all, [moved, mixed, moved, other, mixed])
+        first, second, again, reused, repeated = answers
+        assert isinstance(reused, IdempotencyKeyReusedError)
+        assert "'moved' came before" in str(reused)
+        assert (first.is_replay, second.is_replay) == (is_later, is_later)
+        assert (again.is_replay, repeated.is_replay) == (True, True)
+        assert (again.key, again.outcomes) == ("moved", first.outcomes)
+        assert (repeated.key, repeated.outcomes) == ("mixed", second.outcomes)
+        assert rejections(second) == [None, RejectionReason.AMOUNT_NOT_POSITIVE, None]
+    assert funded.balance(ESCROW) == 7 + 1 + 2
+
+
+def test_keys_of_other_posters_are_other_keys(funded: Bank) -> None:
+    funded.fund(WALLET, 1, key="same")
+    key = f"allocate:same:{WALLET}"
+    result = funded.post(move(1), key=key)
+    assert not result.is_replay
+    assert result.require()[0].batch_key == f"post:{key}"
