@@ -96,13 +96,16 @@ class Validation:
             order = store.get(session, key.order_id)
             dataset = self._gold.load(session, order.request.gold)
             finalist = _bundle(session, order.id, FileRole.FINALIST)
-            incumbent = self._incumbent(session, order)
+            head = self._head(session, order)
+            incumbent = head or self._incumbent(session, order)
         if incumbent is not None and incumbent.digest == finalist.digest:
             return _no_change(finalist)
         meter.add_charge(bound)
         with self._database.transaction() as session:
             try_number = self._gold.record_try(session, digest=dataset.digest, order_id=order.id)
-        leak_check = check_leaks(dataset, finalist, incumbent=incumbent)
+        leak_check = check_leaks(
+            dataset, finalist, incumbent=incumbent, is_judged=head is not None
+        )
         if not leak_check.accepted:
             return self._performed(order, finalist, incumbent, leak_check, isolation={})
         cases = dataset.cases(HOLDOUT)
@@ -148,16 +151,21 @@ class Validation:
         isolation = self._sandbox_for(finalist, models).isolation()
         return self._performed(order, finalist, incumbent, report, isolation)
 
-    def _incumbent(self, session: Session, order: Order) -> Bundle | None:
-        """Return what the channel runs; or else what was submitted, if that is not judged."""
+    def _head(self, session: Session, order: Order) -> Bundle | None:
+        """Return what the channel runs."""
         try:
             head = self._registry.channels.head(
                 session, order.request.artifact, order.request.channel
             )
         except ChannelEmptyError:
-            pass
-        else:
-            return self._registry.versions.bundle(session, head.digest)
+            return None
+        return self._registry.versions.bundle(session, head.digest)
+
+    def _incumbent(self, session: Session, order: Order) -> Bundle | None:
+        """Return what the channel runs; or else what was submitted, if that is not judged."""
+        head = self._head(session, order)
+        if head is not None:
+            return head
         submitted = _bundle(session, order.id, FileRole.ARTIFACT)
         finalist = _bundle(session, order.id, FileRole.FINALIST)
         return None if submitted.digest == finalist.digest else submitted

@@ -124,7 +124,13 @@ def view_leak_check(figures: Mapping[str, Any]) -> dict[str, Any]:
     return {**figures, "holdout": {"passed": figures["holdout"]["passed"]}}
 
 
-def check_leaks(dataset: GoldDataset, candidate: Bundle, *, incumbent: Bundle | None) -> LeakCheck:
+def check_leaks(
+    dataset: GoldDataset,
+    candidate: Bundle,
+    *,
+    incumbent: Bundle | None,
+    is_judged: bool = True,
+) -> LeakCheck:
     """Look for the dataset's cases in a candidate.
 
     What is encoded (base64, compressed, enciphered), kept as a hash, in another order than the
@@ -134,10 +140,12 @@ def check_leaks(dataset: GoldDataset, candidate: Bundle, *, incumbent: Bundle | 
         dataset: with its holdout.
         candidate: whose files are read.
         incumbent: what it is compared with: what it says already is no leak.
+        is_judged: whether the incumbent has passed this check itself. What was merely submitted
+            may quote the holdout so that its candidate may.
     """
     quotes = _Quotes(dataset)
     known = [] if incumbent is None else [text for _, text in readings(incumbent.files)]
-    holdout = quotes.find(candidate, Part.HOLDOUT, known)
+    holdout = quotes.find(candidate, Part.HOLDOUT, known if is_judged else [])
     allowed = 0
     if candidate.manifest.kind is ArtifactKind.PROMPT:
         # Old demonstrations count with new ones, so that they cannot pile up order by order.

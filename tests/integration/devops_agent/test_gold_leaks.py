@@ -46,3 +46,13 @@ def test_an_honest_candidate_s_report_says_that_it_was_looked_at(
     order = house.order(FAULTY, gold=gold, candidate=GOOD)
     assert order["outcome"] == "accepted"
     assert house.agent.order_report(order["id"])["leak_check"]["passed"] is True
+
+
+def test_what_was_merely_submitted_excuses_no_quote_of_the_holdout(
+    house: RunningService, gold: str
+) -> None:
+    _, candidate = quoting("holdout")
+    table = candidate.files["extractor.py"].removeprefix(GOOD.files["extractor.py"])
+    submitted = FAULTY.replace({"extractor.py": FAULTY.files["extractor.py"] + table})
+    order = house.order(submitted, gold=gold, candidate=candidate)
+    assert (order["outcome"], order["reason"]) == ("rejected", "gold_leak")
