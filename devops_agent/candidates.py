@@ -23,7 +23,7 @@ from devops_agent.evaluation import (
 )
 from devops_agent.metering import SEARCH_MIN_MS, Affordable, Use, judging_reserve
 from devops_agent.model_calls import OrderModels
-from devops_agent.prompts import judged_runs, judging_use, sandbox_for
+from devops_agent.prompts import judging_calls_reserve, sandbox_for
 from devops_agent.sessions import metered_session, session_limits
 from devops_agent.synthesis import (
     Progress,
@@ -55,10 +55,6 @@ CASE_WALL_MIN_S = 0.5
 """Below that, a busy machine would be taken for a loop."""
 
 PROGRESS_INTERVAL_S = 0.5
-
-FINALIST_GROWTH = 4
-"""A finalist may be so many times as long as its prompt was, for demonstrations say: what judging
-it costs is kept aside while the search spends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +113,7 @@ class CandidateSearch:
         if bundle.manifest.prompt is None:
             return [judging]
         holdout = self._gold.load(session, order.request.gold).cases(HOLDOUT)
-        runs = (1 + FINALIST_GROWTH) * judged_runs(bundle)
-        return [judging, judging_use(bundle, holdout, self._models.catalogue, runs=runs)]
+        return [judging, judging_calls_reserve(bundle, holdout, self._models.catalogue)]
 
     def _asking(self, order: Order, sandbox_ms: int) -> list[Use]:
         """Return what is kept aside for model calls: a short search asks less."""

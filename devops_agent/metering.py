@@ -69,6 +69,9 @@ class Use:
         return asdict(self)
 
 
+NOTHING = Use()
+
+
 def judging_charge(terms: OrderTerms, *, holdout_cases: int) -> Use:
     """Return what judging finalist and incumbent is billed at: known before anything runs.
 
@@ -148,9 +151,23 @@ class OrderMetering:
         self._terms = terms
 
     def quote(
-        self, session: Session, *, budget: str, holdout_cases: int, models: Sequence[str] = ()
+        self,
+        session: Session,
+        *,
+        budget: str,
+        holdout_cases: int,
+        models: Sequence[str] = (),
+        judging_calls: Use = NOTHING,
     ) -> Quote:
-        """Quote an order at the prices in force: from the shortest search to the longest."""
+        """Quote an order at the prices in force: from the shortest search to the longest.
+
+        Args:
+            session: for the market and the budget.
+            budget: whose rate counts.
+            holdout_cases: how many cases are judged.
+            models: what the order may ask.
+            judging_calls: model tokens that must be kept aside for judging a prompt.
+        """
         judging = judging_reserve(self._terms, holdout_cases=holdout_cases)
         judged = judging.judged_cases * MILLIUNITS_PER_UNIT
         return self._market.quote(
@@ -167,20 +184,29 @@ class OrderMetering:
                     quantity_min_milliunits=judged,
                     quantity_max_milliunits=judged,
                 ),
-                *self._model_lines(models),
+                *self._model_lines(models, judging_calls),
             ],
             fee_utok=self._terms.fee_utok,
             exchange_rate=self._budgets.open_day(session, budget).rate,
         )
 
-    def _model_lines(self, models: Sequence[str]) -> list[QuoteLine]:
-        """Quote from no call at all to as many tokens, each way, as a stage may use."""
-        most = self._terms.model_tokens * MILLIUNITS_PER_UNIT
-        return [
-            QuoteLine(resource=resource, quantity_min_milliunits=0, quantity_max_milliunits=most)
-            for model in models
-            for resource in (input_resource(model), output_resource(model))
-        ]
+    def _model_lines(self, models: Sequence[str], judging: Use) -> list[QuoteLine]:
+        """Quote what judging asks, and with it as many tokens, each way, as a search may use."""
+        lines = []
+        for model in models:
+            judged = judging if judging.model == model else NOTHING
+            for resource, tokens in (
+                (input_resource(model), judged.input_tokens),
+                (output_resource(model), judged.output_tokens),
+            ):
+                most = tokens + self._terms.model_tokens
+                line = QuoteLine(
+                    resource=resource,
+                    quantity_min_milliunits=tokens * MILLIUNITS_PER_UNIT,
+                    quantity_max_milliunits=most * MILLIUNITS_PER_UNIT,
+                )
+                lines.append(line)
+        return lines
 
     def wallet_available_utok(self, session: Session, owner: str) -> int:
         """Return what a wallet may spend; a wallet that was never funded has nothing."""

@@ -23,9 +23,10 @@ from devops_agent.errors import (
     OrderNotFoundError,
     SubmissionError,
 )
-from devops_agent.evaluation import holdout_cases
-from devops_agent.metering import OrderMetering
+from devops_agent.evaluation import HOLDOUT, holdout_cases
+from devops_agent.metering import NOTHING, OrderMetering, Use
 from devops_agent.progress import OrderRecord
+from devops_agent.prompts import judging_calls_reserve
 from devops_agent.synthesis import Synthesizer
 from devops_agent.traces import parse_traces
 from devops_agent.workflow import WORKFLOW
@@ -134,6 +135,7 @@ class Orders:
             budget=budget,
             holdout_cases=self._holdout_cases(session, request.gold),
             models=models,
+            judging_calls=self._judging_calls(session, request, submission),
         )
         quote.require(now=self._clock.now(), max_price_utok=request.max_price_utok)
         escrow_utok = min(request.max_price_utok, quote.maximum_utok)
@@ -304,6 +306,19 @@ class Orders:
         prompts = [bundle.manifest.prompt for bundle in submission.bundles]
         asked = {request.model} | {prompt.model for prompt in prompts if prompt is not None}
         return [model.name for model in self._catalogue.models if model.name in asked]
+
+    def _judging_calls(
+        self, session: Session, request: OrderRequest, submission: Submission
+    ) -> Use:
+        """Return the model tokens that judging a prompt may take; what is wrong comes later."""
+        prompts = [bundle for bundle in submission.bundles if bundle.manifest.prompt is not None]
+        if not prompts:
+            return NOTHING
+        try:
+            cases = self._gold.load(session, request.gold).cases(HOLDOUT)
+            return judging_calls_reserve(prompts[0], cases, self._catalogue)
+        except AemError:
+            return NOTHING
 
     def _require_model(self, request: OrderRequest) -> None:
         asks_model = self._synthesizers[request.synthesizer].asks_model

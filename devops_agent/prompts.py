@@ -19,6 +19,10 @@ from sandbox import PromptSandbox, Sandbox
 STOCHASTIC_RUNS = 3
 """How often each case is judged where replies vary: hard axes pass every time."""
 
+FINALIST_GROWTH = 4
+"""A finalist may be so many times as long as its prompt was, for demonstrations say: what judging
+it costs is kept aside while the search spends."""
+
 REFUSED_REQUESTS = frozenset({400, 413, 422})
 """Statuses by which a provider says that the request itself is wrong, as a too long one is."""
 
@@ -62,6 +66,16 @@ def judging_use(
         input_tokens += runs * model.input_bound_tokens(request)
         output_tokens += runs * model.reply_cap_tokens(request)
     return Use(model=model.name, input_tokens=input_tokens, output_tokens=output_tokens)
+
+
+def judging_calls_reserve(bundle: Bundle, cases: Sequence[GoldCase], catalogue: Catalogue) -> Use:
+    """Return the tokens that an escrow keeps aside for judging a prompt and what becomes of it.
+
+    Raises:
+        ModelNotFoundError: the catalogue has no such model.
+    """
+    runs = (1 + FINALIST_GROWTH) * judged_runs(bundle)
+    return judging_use(bundle, cases, catalogue, runs=runs)
 
 
 class CandidateModels:
