@@ -158,7 +158,7 @@ class WorkModels:
         self._occurrences[digest] += 1
         reply = self._known(call) or self._ask(call)
         self._tokens += reply.input_tokens + reply.output_tokens
-        return reply.reply
+        return replace(reply.reply, latency_ms=reply.latency_ms)
 
     def _known(self, call: _Call) -> UpstreamReply | None:
         with self._house.database.reading() as session:

@@ -165,8 +165,9 @@ class PromptSession:
         if isinstance(prompt, LoadOutcome):
             return CaseRun(case_id=case_id, status="error", error=prompt.error, wall_ms=0)
         started_at_s = self._monotonic_s()
-        status, output, error = self._answer(prompt, input)
-        wall_ms = self._ms_since(started_at_s)
+        status, output, error, latency_ms = self._answer(prompt, input)
+        # What a provider refused before it answered took time that is not the prompt's.
+        wall_ms = self._ms_since(started_at_s) if latency_ms is None else latency_ms
         if wall_ms > self._limits.case_wall_s * MS_PER_S:
             status, output = "timeout", None
             error = f"the answer took {wall_ms} ms, and a case has {self._limits.case_wall_s} s"
@@ -196,14 +197,20 @@ class PromptSession:
         if self._closed_at_s is None:
             self._closed_at_s = self._monotonic_s()
 
-    def _answer(self, prompt: Prompt, value: Any) -> tuple[CaseStatus, bytes | None, str | None]:
+    def _answer(
+        self, prompt: Prompt, value: Any
+    ) -> tuple[CaseStatus, bytes | None, str | None, int | None]:
+        """Return status, output and error of a case, and how long its reply says that it took."""
+        latency_ms = None
         try:
-            output = parse_reply(self._models.complete(prompt.render(value)))
+            reply = self._models.complete(prompt.render(value))
+            latency_ms = reply.latency_ms
+            output = parse_reply(reply)
         except ArtifactError as error:
-            return "error", None, error.message
+            return "error", None, error.message, latency_ms
         if len(output) > self._limits.output_bytes:
-            return "output_too_large", None, "the output grew past its limit"
-        return "answered", output, None
+            return "output_too_large", None, "the output grew past its limit", latency_ms
+        return "answered", output, None, latency_ms
 
     def _require_open(self) -> None:
         end_s = self._opened_at_s + self._limits.session_s

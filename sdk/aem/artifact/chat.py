@@ -72,10 +72,13 @@ class ChatReply:
     Attributes:
         text: the reply; a model that was cut off leaves an unfinished one.
         finish_reason: ``stop``, or why the reply ends early, such as ``length``.
+        latency_ms: how long this reply took, without what was tried in vain before it; None where
+            whoever performed the call does not say.
     """
 
     text: str
     finish_reason: str = "stop"
+    latency_ms: int | None = None
 
 
 class ChatModel(Protocol):

@@ -17,6 +17,7 @@ from aem.artifact.chat import ChatMessage, ChatReply, ChatRequest, Role
 from aem.artifact.errors import PlaceholderError, PromptError, ReplyError
 from aem.artifact.prompt_settings import PromptSettings
 from aem.artifact.schema_path import is_position, is_ruled_out
+from aem.proof import NotCanonicalError, canonical_json
 
 MAX_MESSAGES = 100
 MAX_DEMONSTRATIONS = 100
@@ -198,9 +199,19 @@ def read_prompt(bundle: Bundle) -> Prompt:
         settings=settings,
         messages=messages,
         demonstrations=demonstrations,
-        reply_schema=None if reply_path is None else json.loads(bundle.files[reply_path]),
+        reply_schema=None if reply_path is None else _sendable(bundle, reply_path),
         fixed=_turns(messages[-1], demonstrations, settings.demonstrations or ""),
     )
+
+
+def _sendable(bundle: Bundle, path: str) -> Any:
+    """Return a schema that can be sent and recorded as JSON that everybody reads alike."""
+    schema = json.loads(bundle.files[path])
+    try:
+        canonical_json(schema)
+    except NotCanonicalError as error:
+        raise PromptError(f"{path} cannot be sent with a call: {error}", path=path) from error
+    return schema
 
 
 def parse_reply(reply: ChatReply) -> bytes:

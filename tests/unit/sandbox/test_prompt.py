@@ -118,6 +118,18 @@ def test_an_answer_that_comes_too_late_is_a_timeout(hands: Hands) -> None:
     assert (late.status, late.output_text, late.wall_ms) == ("timeout", None, 2500)
 
 
+def test_a_reply_that_tells_its_own_time_is_not_billed_what_was_tried_before(
+    hands: Hands,
+) -> None:
+    def tried_twice(_request: ChatRequest) -> ChatReply:
+        hands.now_s += 30.0  # of which a refusal, and a pause that it asked for
+        return ChatReply(text="{}", latency_ms=1500)
+
+    session = opened(tried_twice, clock=hands)
+    run = session.run("v", "c1", {"text": "x"})
+    assert (run.status, run.wall_ms) == ("answered", 1500)
+
+
 def test_the_session_has_a_deadline_and_an_end(hands: Hands) -> None:
     session = opened(clock=hands)
     hands.now_s += 59.9

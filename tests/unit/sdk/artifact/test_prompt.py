@@ -76,6 +76,15 @@ def test_a_constraint_may_have_a_schema_of_its_own_or_none() -> None:
     assert free.render({"text": ""}).reply_schema is None
 
 
+@pytest.mark.parametrize(
+    "limit", [b"NaN", b"1e400", b"123456789012345678901234567890", b'"\\ud800"']
+)
+def test_a_schema_that_cannot_be_sent_as_it_is_written_is_refused(limit: bytes) -> None:
+    files = prompt_bundle().files | {"schema/output.json": b'{"maximum": ' + limit + b"}"}
+    with pytest.raises(PromptError, match="cannot be sent"):
+        read_prompt(Bundle(files))
+
+
 def test_what_the_tables_leave_out_has_its_default() -> None:
     head = MANIFEST[: MANIFEST.index("temperature")].format(name="finder", model="small")
     head = head.replace('demonstrations = "demonstrations.json"\n', "")
