@@ -243,7 +243,10 @@ class Writer:
         """Post a group and answer its callers; alone, whoever might fail the others."""
         batches = [waiting.batch for waiting in group]
         try:
-            answers = self._database.retry(lambda session: self._ledger.post_all(session, batches))
+            answers = self._database.retry(
+                lambda session: self._ledger.post_all(session, batches),
+                connection=self._connection,
+            )
         except Exception as error:
             if isinstance(error, DBAPIError) and is_transient(error):
                 _logger.exception("the ledger's writer lost the database")
