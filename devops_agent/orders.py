@@ -27,7 +27,7 @@ from devops_agent.evaluation import HOLDOUT, holdout_cases
 from devops_agent.metering import NOTHING, OrderMetering, Use
 from devops_agent.progress import OrderRecord
 from devops_agent.prompts import judging_calls_reserve
-from devops_agent.synthesis import Synthesizer
+from devops_agent.synthesis import Synthesizer, UnsupportedKindError
 from devops_agent.traces import parse_traces
 from devops_agent.workflow import WORKFLOW
 from gold import GoldNotFoundError, GoldService
@@ -262,6 +262,7 @@ class Orders:
                 f"there is no synthesizer {request.synthesizer!r}; this service has {known}"
             )
         if not is_candidate:
+            self._require_kind(request, submission.bundles[0].manifest.kind)
             self._require_model(request)
 
     def _check_originality(
@@ -319,6 +320,16 @@ class Orders:
             return judging_calls_reserve(prompts[0], cases, self._catalogue)
         except AemError:
             return NOTHING
+
+    def _require_kind(self, request: OrderRequest, kind: ArtifactKind) -> None:
+        if kind in self._synthesizers[request.synthesizer].kinds:
+            return
+        fit = [name for name, found in self._synthesizers.items() if kind in found.kinds]
+        raise UnsupportedKindError(
+            f"the synthesizer {request.synthesizer} does not work on {kind.value} artifacts;"
+            f" {' and '.join(sorted(fit))} do",
+            kind=kind.value,
+        )
 
     def _require_model(self, request: OrderRequest) -> None:
         asks_model = self._synthesizers[request.synthesizer].asks_model

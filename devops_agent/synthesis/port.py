@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from aem.artifact import Bundle, ChatModel
+from aem.artifact import ArtifactKind, Bundle, ChatModel
 from devops_agent.traces import Trace
 
 Json = Any
@@ -233,6 +233,11 @@ class Synthesizer(Protocol):
     @property
     def asks_model(self) -> bool:
         """Whether it asks a language model: orders must then name one."""
+        ...
+
+    @property
+    def kinds(self) -> frozenset[ArtifactKind]:
+        """The kinds of artifacts that it knows how to change; orders for others are refused."""
         ...
 
     def synthesize(self, context: SynthesisContext, tools: Tools) -> SynthesisResult:

@@ -49,6 +49,7 @@ class RepairSynthesizer:
 
     name = "repair"
     asks_model = False
+    kinds = frozenset({ArtifactKind.PYTHON})
 
     def synthesize(self, context: SynthesisContext, tools: Tools) -> SynthesisResult:
         """Search for better variants within the evaluator's run budget.

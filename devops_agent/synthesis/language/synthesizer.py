@@ -54,6 +54,7 @@ class LanguageSynthesizer:
 
     name = "openai"
     asks_model = True
+    kinds = KINDS
 
     def synthesize(self, context: SynthesisContext, tools: Tools) -> SynthesisResult:
         """Search for better variants until the rounds, the runs or the money end.

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+from aem.artifact import ArtifactKind
 from devops_agent.synthesis.errors import BudgetExhaustedError, UnsupportedKindError
 from devops_agent.synthesis.port import (
     Candidate,
@@ -37,6 +38,7 @@ class PromptSearchSynthesizer:
 
     name = "prompt-search"
     asks_model = False
+    kinds = frozenset({ArtifactKind.PROMPT})
 
     def synthesize(self, context: SynthesisContext, tools: Tools) -> SynthesisResult:
         """Race variants until none is better or the budget ends (see `Synthesizer`)."""

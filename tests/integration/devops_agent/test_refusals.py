@@ -272,6 +272,16 @@ def test_another_teams_dataset_judges_nothing(
     assert (answer.status_code, answer.json()["reason"]) == (404, "gold_not_found")
 
 
+def test_a_synthesizer_of_other_kinds_is_refused_with_those_that_fit(
+    attempt: Attempt, form: Form
+) -> None:
+    sent = {name: part for name, part in form.items() if name != "candidate"}
+    sent["order"] = form["order"] | {"synthesizer": "prompt-search"}
+    problem = attempt(sent, AGENT).json()
+    assert (problem["reason"], problem["kind"]) == ("unsupported_artifact_kind", "python")
+    assert "openai and repair do" in problem["detail"]
+
+
 def test_an_artifact_that_cannot_run_here_is_refused(attempt: Attempt, form: Form) -> None:
     policy = Bundle(
         {
