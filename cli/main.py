@@ -5,7 +5,7 @@ import sys
 import click
 
 from cli.lazy import Lazy, LazyGroup
-from cli.output import ExitCode, fail
+from cli.output import ExitCode, fail, plain
 
 _ORDERS, _VERSIONS, _MONEY = "cli.remote.orders", "cli.remote.versions", "cli.remote.money"
 _COMMANDS = {
@@ -57,6 +57,7 @@ def main() -> None:
     except click.exceptions.Abort:
         fail("interrupted", ExitCode.INTERRUPTED)
     except click.ClickException as error:
+        error.message = plain(error.message)  # it quotes arguments
         error.show()
         sys.exit(ExitCode.USAGE)
 

@@ -41,6 +41,12 @@ _SHORT_DIGEST = len("sha256:") + 12
 _SHORT_INSTANT = len("2026-01-05T09:00:00")
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{6}Z")
 
+# What makes a terminal act instead of show: control characters, and the marks that turn the
+# direction of text. A surrogate stands for a byte that is no UTF-8, and cannot be encoded.
+_UNPRINTED = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 
 
@@ -53,38 +59,63 @@ def fail(message: str, code: ExitCode, *, as_json: bool = False, **details: Any)
     """Say what went wrong, on standard error, and end."""
     if as_json:
         print_json({"error": message, "exit_code": int(code), **details})
-    click.echo(f"aem: {message}", err=True)
+    say(f"aem: {message}", is_error=True)
     sys.exit(code)
 
 
+def plain(text: str, *, keep: str = "\n\t") -> str:
+    """Return `text` with what a terminal would obey, but for `keep`, spelled out."""
+
+    def spell(found: re.Match[str]) -> str:
+        return found[0] if found[0] in keep else ascii(found[0])[1:-1]
+
+    return _UNPRINTED.sub(spell, text)
+
+
+def say(text: str, *, is_error: bool = False) -> None:
+    """Print text for people, whoever wrote it: nothing in it reaches the terminal as a command."""
+    click.echo(plain(text), err=is_error)
+
+
 def print_json(value: Any) -> None:
-    """Print one JSON value."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False))
+    """Print one JSON value; JSON's own escapes keep it from commanding a terminal."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False)
+    click.echo(
+        _UNPRINTED.sub(
+            lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text
+        )
+    )
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print a table for people; columns named ``>name`` are right-aligned."""
     from rich.console import Console  # noqa: PLC0415 - rich is slow to import and help is quick
     from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
-    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    if not rows:
+        say(f"{title}: none yet")
+        return
+    # Text, since rich reads a str as markup: "[bonus]" would vanish and ":house:" be an emoji.
+    heading = Text(plain(title), style="table.title")
+    table = Table(title=heading, title_justify="left", show_edge=False, pad_edge=False)
     for column in columns:
         justify: Any = "right" if column.startswith(">") else "left"
-        table.add_column(column.removeprefix(">"), justify=justify, overflow="fold")
+        name = Text(plain(column.removeprefix(">"), keep=""))
+        table.add_column(name, justify=justify, overflow="fold")
     for row in rows:
-        table.add_row(*(_short(_cell(value)) for value in row))
-    if not rows:
-        click.echo(f"{title}: none yet")
-        return
+        table.add_row(*(Text(plain(_short(_cell(value)), keep="")) for value in row))
     width = None if sys.stdout.isatty() else 200
-    Console(width=width, soft_wrap=False, highlight=False).print(table)
+    Console(width=width, soft_wrap=False, markup=False, emoji=False, highlight=False).print(table)
 
 
 def print_facts(facts: Mapping[str, Any]) -> None:
     """Print named values, a line each, aligned."""
     width = max(map(len, facts), default=0)
     for name, value in facts.items():
-        click.echo(f"{name.ljust(width)}  {_cell(value)}")
+        # Later lines are set in, so that no value can pass for a fact of its own.
+        lines = _cell(value).replace("\n", "\n" + " " * (width + 2))
+        say(f"{name.ljust(width)}  {lines}")
 
 
 def tokens(utok: int | None) -> str:
@@ -141,6 +172,11 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)
+
+
+def _json_escape(character: str) -> str:
+    """Escape what JSON need not; a newline in JSON text is its layout."""
+    return character if character == "\n" else f"\\u{ord(character):04x}"
 
 
 def _short(text: str) -> str:

@@ -6,7 +6,12 @@ import click
 
 from aem.artifact import Bundle
 from api import lint_dataset
-from cli.output import ExitCode, json_option, print_json
+from cli.output import (
+    ExitCode,
+    json_option,
+    print_json,
+    say,
+)
 from cli.remote.connection import remote
 
 
@@ -23,7 +28,7 @@ def lint(folder: Path, *, as_json: bool) -> None:
     else:
         for finding in findings:
             line = f":{finding['line']}" if finding["line"] else ""
-            click.echo(f"{finding['path']}{line}: {finding['severity']}: {finding['message']}")
-        click.echo(f"{errors} errors: " + ("cannot be frozen" if errors else "can be frozen"))
+            say(f"{finding['path']}{line}: {finding['severity']}: {finding['message']}")
+        say(f"{errors} errors: " + ("cannot be frozen" if errors else "can be frozen"))
     if errors:
         raise click.exceptions.Exit(ExitCode.FAILED)

@@ -4,7 +4,12 @@ from typing import Any
 
 import click
 
-from cli.output import json_option, print_json, print_table
+from cli.output import (
+    json_option,
+    print_json,
+    print_table,
+    say,
+)
 from cli.remote.connection import connect, remote
 from cli.remote.listings import cursor_option, limit_option, print_cursor
 
@@ -45,7 +50,7 @@ def test(*, as_json: bool) -> None:
         print_json(alert)
     elif alert["deliveries"]:
         names = ", ".join(delivery["destination"] for delivery in alert["deliveries"])
-        click.echo(f"on its way to {names}; `aem alerts list` shows whether it arrived")
+        say(f"on its way to {names}; `aem alerts list` shows whether it arrived")
     else:
         click.echo("kept, and told to nobody: the service has no AEM_ALERT_WEBHOOK or _SLACK")
 

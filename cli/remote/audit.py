@@ -20,7 +20,15 @@ from aem.proof.audit import (
     verify_export,
 )
 from aem.proof.payload import parse_json
-from cli.output import ExitCode, fail, json_option, print_facts, print_json, print_table
+from cli.output import (
+    ExitCode,
+    fail,
+    json_option,
+    print_facts,
+    print_json,
+    print_table,
+    say,
+)
 from cli.remote.connection import connect, read_file, remote
 
 LIST_ROWS = 50
@@ -88,7 +96,7 @@ def export(file: Path, start: int | None, end: int | None, *, as_json: bool) -> 
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
-    print_json({"file": str(file), "bytes": size_bytes}) if as_json else click.echo(
+    print_json({"file": str(file), "bytes": size_bytes}) if as_json else say(
         f"{file}: {size_bytes} bytes; check it with `aem audit verify {file}`"
     )
 
@@ -140,7 +148,7 @@ def list_checkpoints(limit: int, cursor: str | None, *, as_json: bool) -> None:
     rows = [(item.size, item.root.hex(), item.at.isoformat()) for item in read]
     print_table("Checkpoints", (">size", "root", "signed at"), rows)
     if found["next_cursor"]:
-        click.echo(f"\nmore: --cursor {found['next_cursor']}")
+        say(f"\nmore: --cursor {found['next_cursor']}")
 
 
 def _verify_file(
@@ -257,14 +265,16 @@ def _print_report(report: dict[str, Any]) -> None:
         print_facts(report)
         return
     for name, finding in report["statements"].items():
+        if not finding["is_checked"]:
+            say(f"{name:<10} not checked: the file does not have the whole ledger")
+            continue
         mark = "holds" if finding["holds"] else "DOES NOT HOLD"
-        mark = mark if finding["is_checked"] else "not checked"
         figures = ", ".join(f"{key} {value}" for key, value in finding["figures"].items())
-        click.echo(f"{name:<10} {mark}: {figures}")
+        say(f"{name:<10} {mark}: {figures}")
         bad = finding["first_bad"]
         if bad:
             number = "" if bad["number"] is None else f" (record {bad['number']} of the log)"
-            click.echo(f"           first bad: {bad['record']} {bad['id']}{number}: {bad['why']}")
+            say(f"           first bad: {bad['record']} {bad['id']}{number}: {bad['why']}")
     for sentence in report["not_excluded"]:
-        click.echo(f"cannot exclude {sentence}")
+        say(f"cannot exclude {sentence}")
     click.echo("verified" if report["verified"] else "NOT VERIFIED")

@@ -10,7 +10,16 @@ from typing import Protocol
 
 import click
 
-from cli.output import ExitCode, Tokens, json_option, print_json, print_table, tokens
+from cli.output import (
+    ExitCode,
+    Tokens,
+    json_option,
+    plain,
+    print_json,
+    print_table,
+    say,
+    tokens,
+)
 from cli.remote.bulk_run import BulkRun, Ending, Terms
 from cli.remote.connection import connect, remote
 
@@ -103,7 +112,7 @@ class Lines:
     def end(self, ending: Ending) -> None:
         """Print the line."""
         self._ended += 1
-        click.echo(f"[{self._ended}/{self._total}] {_told(ending)}")
+        say(f"[{self._ended}/{self._total}] {_told(ending)}")
 
 
 class Terminal:
@@ -126,7 +135,7 @@ class Terminal:
 
     def tell(self, folder: str, stage: str) -> None:
         """Show an item's stage beside its name."""
-        text = f"{Path(folder).name}: {stage}"
+        text = plain(f"{Path(folder).name}: {stage}", keep="")
         if folder not in self._rows:
             self._rows[folder] = self.bars.add_task(text, total=None)
         self.bars.update(self._rows[folder], description=text)
@@ -136,7 +145,8 @@ class Terminal:
         row = self._rows.pop(ending.folder, None)
         if row is not None:
             self.bars.remove_task(row)
-        self.bars.console.print(_told(ending), markup=False, highlight=False)
+        told = plain(_told(ending), keep="")
+        self.bars.console.print(told, markup=False, emoji=False, highlight=False)
         self.bars.advance(self._all)
 
 

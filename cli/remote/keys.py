@@ -3,7 +3,13 @@
 import click
 
 from cli.lazy import Lazy, LazyGroup
-from cli.output import json_option, print_facts, print_json, print_table
+from cli.output import (
+    json_option,
+    print_facts,
+    print_json,
+    print_table,
+    say,
+)
 from cli.remote.connection import connect, remote
 
 ROLES = ("operator", "team", "agent", "devops", "evaluator", "auditor")
@@ -56,4 +62,4 @@ def revoke_key(key_id: str, *, as_json: bool) -> None:
     """Make a key useless from now on."""
     with connect() as client:
         answer = client.revoke_key(key_id)
-    print_json(answer) if as_json else click.echo(f"revoked {key_id}")
+    print_json(answer) if as_json else say(f"revoked {key_id}")

@@ -12,6 +12,7 @@ from cli.output import (
     print_facts,
     print_json,
     print_table,
+    say,
     tokens,
     usd,
 )
@@ -289,7 +290,7 @@ def export(
     if as_json:
         print_json({"file": str(file), "format": format_name, "bytes": size_bytes})
     else:
-        click.echo(f"{file}: {size_bytes} bytes")
+        say(f"{file}: {size_bytes} bytes")
 
 
 @ledger.command()
@@ -331,7 +332,7 @@ def reconcile(
             )
             if not as_json:
                 told = "settled before" if found["is_replay"] else "settled"
-                click.echo(f"{told}: {len(found['transfers'])} transfers")
+                say(f"{told}: {len(found['transfers'])} transfers")
     if as_json:
         print_json(found)
     if found["counts"]:

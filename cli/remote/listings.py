@@ -4,7 +4,12 @@ from typing import Any
 
 import click
 
-from cli.output import print_table, tokens, usd
+from cli.output import (
+    print_table,
+    say,
+    tokens,
+    usd,
+)
 
 LIST_ROWS = 50
 limit_option = click.option("--limit", default=LIST_ROWS, show_default=True, help="Rows at most.")
@@ -41,4 +46,4 @@ def amount_text(amount: int, currency: str) -> str:
 def print_cursor(found: dict[str, Any]) -> None:
     """Say how to read on."""
     if found["next_cursor"]:
-        click.echo(f"\nmore: --cursor {found['next_cursor']}")
+        say(f"\nmore: --cursor {found['next_cursor']}")

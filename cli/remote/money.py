@@ -12,6 +12,7 @@ from cli.output import (
     print_facts,
     print_json,
     print_table,
+    say,
     tokens,
     usd,
 )
@@ -98,7 +99,7 @@ def allocate(name: str, to: str, amount: int, reason: str, *, as_json: bool) -> 
     if as_json:
         print_json(transfer)
     else:
-        click.echo(f"{tokens(amount)} tokens: {transfer['debit']} -> {transfer['credit']}")
+        say(f"{tokens(amount)} tokens: {transfer['debit']} -> {transfer['credit']}")
 
 
 @click.command()

@@ -17,6 +17,7 @@ from cli.output import (
     print_facts,
     print_json,
     print_table,
+    say,
     tokens,
 )
 from cli.remote.connection import connect, read_file, remote
@@ -87,7 +88,7 @@ def submit(
             candidate=Bundle.from_folder(candidate) if candidate else None,
         )
         if not as_json:
-            click.echo(f"order {order['id']}")
+            say(f"order {order['id']}")
         if wait:
             order = _follow(client, order["id"], is_quiet=as_json)
     _end(order, as_json=as_json)
@@ -256,12 +257,12 @@ def _print_event(kind: str, data: dict[str, Any]) -> None:
     if kind == "progress" and not data["runs"]:
         return  # nothing is measured yet
     if kind == "progress":
-        click.echo(
+        say(
             f"  {data['stage']}: {data['variants']} variants, {data['runs']} runs,"
             f" loss {data['loss']:.2f}"
         )
     else:
-        click.echo(f"{kind:<13} {STAGES.get(kind, '')}")
+        say(f"{kind:<13} {STAGES.get(kind, '')}")
 
 
 def _end(order: dict[str, Any], *, as_json: bool) -> None:

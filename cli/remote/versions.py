@@ -4,7 +4,14 @@ from typing import Any
 
 import click
 
-from cli.output import json_option, print_facts, print_json, print_table, tokens
+from cli.output import (
+    json_option,
+    print_facts,
+    print_json,
+    print_table,
+    say,
+    tokens,
+)
 from cli.remote.connection import connect, remote
 
 channel_option = click.option("--channel", default="production", show_default=True)
@@ -58,7 +65,7 @@ def diff(old: str, new: str, *, as_json: bool) -> None:
         print_json(found)
         return
     for file in found["files"]:
-        click.echo(file["hunks"] or f"{file['path']}: {file['change']} ({file['note']})")
+        say(file["hunks"] or f"{file['path']}: {file['change']} ({file['note']})")
 
 
 @click.command()
