@@ -277,14 +277,21 @@ class WorkModels:
         _logger.warning("%s failed: %s %s", attempt_id, error.reason, error.details)
         with self._house.database.transaction() as session:
             if not isinstance(error, UpstreamUnknownError):
-                self._end(session, attempt_id, UNBILLED, Use(), None)
+                self._end(session, attempt_id, UNBILLED, Use(), None, reason=error.reason)
             elif self._is_open(session, attempt_id):
                 self._house.metering.lose(session, attempt_id)
                 outcome = {"status": LOST, "reason": error.reason}
                 store.finish_work(session, attempt_id, self._house.clock.now(), outcome)
 
     def _end(
-        self, session: Session, attempt_id: str, status: str, use: Use, reply: UpstreamReply | None
+        self,
+        session: Session,
+        attempt_id: str,
+        status: str,
+        use: Use,
+        reply: UpstreamReply | None,
+        *,
+        reason: str = "",
     ) -> int:
         """Post what a call used and record it; return what it cost above its bound, in nusd."""
         order = store.get(session, self._key.order_id, lock=True)
@@ -296,6 +303,7 @@ class WorkModels:
         store.save(session, replace(order, money=replace(order.money, metered_utok=metered_utok)))
         outcome: dict[str, Any] = {
             "status": status,
+            "reason": reason,
             "use": use.to_json(),
             "charge_utok": attempt.charge_utok,
         }

@@ -24,6 +24,7 @@ from devops_agent.domain import Order, OrderTerms, WorkKey
 from devops_agent.durable import Steps
 from devops_agent.metering import Affordable, Engagement, OrderMetering, Use
 from devops_agent.synthesis import BudgetExhaustedError
+from market import UpstreamRefusedError
 
 Json = Any
 
@@ -139,6 +140,8 @@ class MeteredWork:
             if done["status"] == "refused":
                 return WorkOutcome(status="refused", result=done["result"])
             failure = done["result"]
+            if failure.get("is_final"):
+                break
         return WorkOutcome(status="failed", result=failure)
 
     def _admit(self, session: Session, key: WorkKey, work: Work) -> Json:
@@ -172,7 +175,10 @@ class MeteredWork:
             status = "refused"
         except InfrastructureError as error:
             _logger.warning("%s failed: %s", key.attempt_id, error)
-            performed = Performed(result={"reason": error.reason, "message": error.message})
+            is_final = isinstance(error, UpstreamRefusedError) and not error.may_retry
+            performed = Performed(
+                result={"reason": error.reason, "message": error.message, "is_final": is_final}
+            )
             status = "failed"
         except Exception:  # a defect of the service is not the artifact's failure either
             _logger.exception("%s failed in a way that the service does not know", key.attempt_id)

@@ -83,11 +83,11 @@ FAILURES = {
     "disconnect": Failure(behaviour=hangs_up, reason="model_disconnected", statuses=LOST),
     "no JSON": Failure(behaviour=raw(b"<html>"), reason="model_reply_malformed", statuses=LOST),
     "500": Failure(behaviour=status(500), reason="model_refused", statuses=["unbilled"] * 9),
-    "400": Failure(behaviour=status(400), reason="model_refused", statuses=["unbilled"] * 3),
+    "400": Failure(behaviour=status(400), reason="model_refused", statuses=["unbilled"]),
     "no schemas": Failure(
         behaviour=without_schemas(engineer(REPAIRED)),
         reason="model_refused",
-        statuses=["unbilled"] * 3,
+        statuses=["unbilled"],
     ),
     "overbilling": Failure(
         behaviour=engineer(REPAIRED, usage=usage(5_000_000, 1_000_000)),
