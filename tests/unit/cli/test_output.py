@@ -109,7 +109,7 @@ def test_what_a_terminal_would_obey_is_shown_in_tables(capsys: pytest.CaptureFix
     assert capsys.readouterr().out.splitlines() == [
         ESCAPED,
         "name".ljust(len(ESCAPED)),
-        "\u2500" * len(ESCAPED),
+        "\u2501" * len(ESCAPED),
         ESCAPED,
         r"two\nlines".ljust(len(ESCAPED)),
     ]
