@@ -48,9 +48,9 @@ class Settings(BaseSettings):
     sandbox: Literal["auto", "docker", "bubblewrap"] = "auto"
     threshold_tokens: Decimal = Field(default=Decimal(100), ge=0)
     fee_tokens: Decimal = Field(default=Decimal(5), ge=0)
-    synthesis_session_s: int = Field(default=300, ge=1, le=3600)
+    synthesis_session_s: int = Field(default=300, ge=1, le=3500)
     synthesis_case_runs: int = Field(default=12_000, ge=1)
-    validation_session_s: int = Field(default=60, ge=1, le=3600)
+    validation_session_s: int = Field(default=60, ge=1, le=1750)
     judged_case_ms: int = Field(default=20, ge=0, le=60_000)
     duplicate_threshold: float = Field(default=0.8, ge=0.5, le=1)
     duplicates: Literal["refuse", "warn"] = "refuse"

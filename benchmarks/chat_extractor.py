@@ -27,7 +27,7 @@ MODEL_FOLDER = ROOT / ".aem" / "model"
 
 CHATS_PER_GROUP = 3
 RUNS = 300
-SESSION_S = 3_000
+SESSION_S = 1_700
 CALL_S = 300
 """Far more than a call takes on two free processors: others may use them too."""
 
