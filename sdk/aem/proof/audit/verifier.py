@@ -213,10 +213,15 @@ class _Verifier:
         head = self._end.head if self._end else self.header.start
         log = self.log.finish(head, unsealed=self._end.unsealed if self._end else None)
         money: MoneyFindings | None = None
-        if self.header.is_whole:
+        if self.header.is_whole and not self.is_cut_short:
             money = self._money.finish(self._accounts.values(), self._holds)
         parts = ("balances", "identity", "fiat", "receipts")
         return AuditReport(log=log, **(vars(money) if money else dict.fromkeys(parts, _UNCHECKED)))
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether reading stopped before the file's last line."""
+        return self._end is None
 
     def _blame_unreached(self, size: int) -> None:
         if size > self.log.size and self.header.is_whole:
@@ -259,4 +264,6 @@ def _not_excluded(
         )
     if not verifier.header.is_whole:
         found.append("anything about balances and money: this is a part of the log only")
+    elif verifier.is_cut_short:
+        found.append("anything about balances and money: the file could not be read to its end")
     return tuple(found)

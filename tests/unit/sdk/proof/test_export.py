@@ -372,6 +372,14 @@ def test_a_file_cut_off_anywhere_is_never_verified() -> None:
         assert not report.verified
 
 
+def test_what_a_file_that_is_cut_off_says_of_money_is_not_checked() -> None:
+    for lines in (LINES[:2], LINES[:-1]):
+        report = verified(lines)
+        assert [name for name, found in report.statements.items() if found.is_checked] == ["log"]
+        assert any("read to its end" in sentence for sentence in report.not_excluded)
+    assert all(found.is_checked for found in verified(LINES).statements.values())
+
+
 @pytest.mark.parametrize(
     "data",
     [
