@@ -1,7 +1,7 @@
 """``aem audit``: the proof of where the money is, asked of the service or checked without it."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,15 @@ from cli.output import (
     say,
 )
 from cli.remote.connection import connect, read_file, remote
+from cli.remote.files import OutputFile, overwrite, save
 
 LIST_ROWS = 50
 GZIP_MAGIC = b"\x1f\x8b"
 
 file_type = click.Path(exists=True, dir_okay=False, path_type=Path)
-output_type = click.Path(dir_okay=False, writable=True, path_type=Path)
-output_option = click.option("-o", "--output", type=output_type, help="File to write; else print.")
+output_option = click.option(
+    "-o", "--output", type=OutputFile(), help="File to write; else print."
+)
 
 
 @click.group()
@@ -79,23 +81,15 @@ def verify(
 
 
 @audit.command()
-@click.argument("file", type=output_type)
+@click.argument("file", type=OutputFile())
 @click.option("--from", "start", type=click.IntRange(min=0), help="First record; default 0.")
 @click.option("--to", "end", type=click.IntRange(min=0), help="Up to this record; default all.")
 @json_option
 @remote
 def export(file: Path, start: int | None, end: int | None, *, as_json: bool) -> None:
     """Write the whole ledger to FILE, for `aem audit verify FILE` on any machine."""
-    partial = file.with_name(f"{file.name}.part")
-    size_bytes = 0
-    try:
-        with connect() as client, partial.open("wb") as target, _counter("bytes") as tell:
-            for piece in client.export_audit(start=start, end=end):
-                size_bytes += target.write(piece)
-                tell(size_bytes, None)
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
+    with connect() as client, _counter("bytes") as tell:
+        size_bytes = save(file, _told(client.export_audit(start=start, end=end), tell))
     print_json({"file": str(file), "bytes": size_bytes}) if as_json else say(
         f"{file}: {size_bytes} bytes; check it with `aem audit verify {file}`"
     )
@@ -193,26 +187,39 @@ def _verify_proof(
 
 def _read_trust(path: Path) -> TrustRoot:
     """Read a trust root: signed, as the service publishes it, or bare, as an agent pins it."""
-    value = parse_json(read_file(str(path), "trust root"))
-    if isinstance(value, dict) and "payload" in value:
-        return TrustRoot.from_envelope(Envelope.from_json(value))
-    return TrustRoot.from_json(value)
+    with _named(path, "trust root"):
+        value = parse_json(read_file(str(path), "trust root"))
+        if isinstance(value, dict) and "payload" in value:
+            return TrustRoot.from_envelope(Envelope.from_json(value))
+        return TrustRoot.from_json(value)
 
 
 def _read_kept(path: Path, trust: TrustRoot | None) -> list[Envelope]:
     """Return the checkpoints of a file; of a proof, those that it rests on."""
     data = read_file(str(path), "checkpoint")
-    if format_of(data) == RECEIPT_FORMAT:
-        receipt = Receipt.from_bytes(data)
-        receipt.verify(trust)
-        return [receipt.checkpoint]
-    if format_of(data) == CONSISTENCY_FORMAT:
-        proof = ConsistencyProof.from_bytes(data)
-        proof.verify(trust)
-        return [proof.old, proof.new]
-    envelope = Envelope.from_json(parse_json(data))
-    Checkpoint.from_payload(envelope.payload)
-    return [envelope]
+    with _named(path, "checkpoint, receipt or consistency proof"):
+        if format_of(data) == RECEIPT_FORMAT:
+            receipt = Receipt.from_bytes(data)
+            receipt.verify(trust)
+            return [receipt.checkpoint]
+        if format_of(data) == CONSISTENCY_FORMAT:
+            proof = ConsistencyProof.from_bytes(data)
+            proof.verify(trust)
+            return [proof.old, proof.new]
+        envelope = Envelope.from_json(parse_json(data))
+        Checkpoint.from_payload(envelope.payload)
+        return [envelope]
+
+
+@contextmanager
+def _named(path: Path, what: str) -> Iterator[None]:
+    """Name the file, of several, that an error is about."""
+    try:
+        yield
+    except ProofError as error:
+        raise type(error)(
+            f"{path} is no sound {what}: {error.message}", **error.details
+        ) from error
 
 
 def _consistency(client: Client, old: str, new: str | None) -> bytes:
@@ -241,7 +248,16 @@ def _write(data: bytes, output: Path | None) -> None:
     if output is None:
         click.echo(data)
     else:
-        output.write_bytes(data)
+        overwrite(output, data)
+
+
+def _told(pieces: Iterator[bytes], tell: Callable[[int, int | None], None]) -> Iterator[bytes]:
+    """Pass pieces on, and tell how many bytes they are so far."""
+    size_bytes = 0
+    for piece in pieces:
+        yield piece
+        size_bytes += len(piece)
+        tell(size_bytes, None)
 
 
 @contextmanager

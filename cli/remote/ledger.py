@@ -1,6 +1,6 @@
 """``aem ledger``: accounts, transfers and usage, and the reports that are made of them."""
 
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from cli.output import (
     usd,
 )
 from cli.remote.connection import connect, read_file, remote
+from cli.remote.files import OutputFile, save
 from cli.remote.listings import (
     amount_text,
     cursor_option,
@@ -275,7 +276,7 @@ def indicators(start: str | None, end: str | None, *, as_json: bool) -> None:
 
 
 @ledger.command()
-@click.argument("file", type=click.Path(dir_okay=False, writable=True, path_type=Path))
+@click.argument("file", type=OutputFile())
 @click.option("--format", "format_name", type=click.Choice(FORMATS), required=True)
 @start_option
 @end_option
@@ -286,7 +287,7 @@ def export(
 ) -> None:
     """Write the journal of a period to FILE, for other tools."""
     with connect() as client:
-        size_bytes = _save(file, client.reports.export(format_name, start=start, end=end))
+        size_bytes = save(file, client.reports.export(format_name, start=start, end=end))
     if as_json:
         print_json({"file": str(file), "format": format_name, "bytes": size_bytes})
     else:
@@ -324,9 +325,7 @@ def reconcile(
         found = client.reports.reconcile(content, provider=provider, is_dry_run=True, **period)
         if not as_json:
             _print_reconciliation(found)
-        if not is_dry_run and (
-            is_confirmed or click.confirm("\nSettle suspense by this invoice?", default=False)
-        ):
+        if not is_dry_run and (is_confirmed or _is_wanted()):
             found = client.reports.reconcile(
                 content, provider=provider, is_dry_run=False, **period
             )
@@ -337,6 +336,15 @@ def reconcile(
         print_json(found)
     if found["counts"]:
         raise click.exceptions.Exit(ExitCode.FAILED)
+
+
+def _is_wanted() -> bool:
+    try:
+        return click.confirm("\nSettle suspense by this invoice?", default=False)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise click.UsageError("nobody answers here: settle with --yes") from None
 
 
 def _print_reconciliation(found: dict[str, Any]) -> None:
@@ -372,18 +380,6 @@ def _print_reconciliation(found: dict[str, Any]) -> None:
 def _pico(pusd: int) -> str:
     whole, rest = divmod(pusd, 10**12)
     return f"{whole}.{rest:012d}".rstrip("0").rstrip(".")
-
-
-def _save(file: Path, pieces: Iterator[bytes]) -> int:
-    """Write a file whole or not at all; return its size."""
-    partial = file.with_name(f"{file.name}.part")
-    try:
-        with partial.open("wb") as target:
-            size_bytes = sum(target.write(piece) for piece in pieces)
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
-    return size_bytes
 
 
 def _print_books(title: str, name: str, lines: list[dict[str, Any]]) -> None:

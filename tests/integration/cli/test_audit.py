@@ -95,9 +95,21 @@ def test_a_part_of_the_log_is_exported(aem: Aem) -> None:
     report = json.loads(aem.offline("verify", aem.path("part.gz"), "--json").output)
     assert report["verified"] is True
     assert report["statements"]["balances"]["is_checked"] is False
+    shown = aem.offline("verify", aem.path("part.gz")).output
+    assert "balances   not checked: the file does not have the whole ledger\n" in shown
     beyond = aem.run("export", aem.path("beyond.gz"), "--from", "1", "--to", "100000")
     assert beyond.exit_code == ExitCode.BAD_INPUT
     assert not (aem.folder / "beyond.gz").exists()
+
+
+def test_a_file_that_is_cut_short_holds_nothing(aem: Aem) -> None:
+    aem.run("export", aem.path("whole.gz"))
+    data = (aem.folder / "whole.gz").read_bytes()
+    (aem.folder / "cut.gz").write_bytes(data[: len(data) // 2])
+    ended = aem.offline("verify", aem.path("cut.gz"))
+    assert ended.exit_code == ExitCode.NOT_VERIFIED
+    assert " holds: " not in ended.output
+    assert ended.output.count("not checked: the file does not have the whole ledger") == 4
 
 
 def test_a_receipt_is_proven_fetched_and_verified_offline(aem: Aem) -> None:

@@ -1,0 +1,111 @@
+"""Files on the command line that cannot be written, or are not what they should be."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.main import cli
+from cli.output import ExitCode
+from cli.remote import ledger
+from cli.remote.files import overwrite, save
+
+DEAD_URL = "http://127.0.0.1:9"
+
+
+def run(*arguments: str) -> Result:
+    """Run where no service answers: what is refused was refused before anything was asked."""
+    env = {"AEM_URL": DEAD_URL, "AEM_API_KEY": ""}
+    return CliRunner().invoke(cli, arguments, env=env)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("audit", "export", "{path}"),
+        ("audit", "checkpoint", "-o", "{path}"),
+        ("audit", "prove", "tra_1", "-o", "{path}"),
+        ("ledger", "export", "{path}", "--format", "csv"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("parent", ["missing", "file"])
+def test_a_path_that_cannot_be_written_is_refused_before_the_download(
+    arguments: tuple[str, ...], parent: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / parent / "x"
+    ended = run(*(argument.format(path=path) for argument in arguments))
+    assert ended.exit_code == ExitCode.USAGE
+    assert f"{path} cannot be written: {path.parent} is no folder" in ended.output
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    assert save(file, [b"ab", b"c"]) == 3
+
+    def broken() -> Iterator[bytes]:
+        yield b"new"
+        raise ConnectionResetError
+
+    with pytest.raises((click.ClickException, ConnectionResetError)):
+        save(file, broken())
+    assert file.read_bytes() == b"abc"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_fails_while_writing_is_told(tmp_path: Path) -> None:
+    for write in (lambda file: save(file, [b"x"]), lambda file: overwrite(file, b"x")):
+        with pytest.raises(click.ClickException, match="gone/x cannot be written: No such file"):
+            write(tmp_path / "gone" / "x")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("audit", "verify", "{export}", "--checkpoint", "{junk}"),
+        ("audit", "verify", "{export}", "--trust", "{junk}"),
+        ("audit", "prove", "--from", "{junk}"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("content", [b"junk", b"{}", b"\xff\x00"], ids=repr)
+def test_a_file_that_is_no_evidence_is_named(
+    arguments: tuple[str, ...], content: bytes, tmp_path: Path
+) -> None:
+    names = {"export": tmp_path / "export", "junk": tmp_path / "junk.json"}
+    names["export"].touch()
+    names["junk"].write_bytes(content)
+    ended = run(*(argument.format(**names) for argument in arguments))
+    assert ended.exit_code == ExitCode.BAD_INPUT
+    assert f"{names['junk']} is no sound " in ended.output
+
+
+def test_where_nobody_can_be_asked_a_reconciliation_says_to_confirm(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = []
+
+    def reconcile(_content: bytes, *, is_dry_run: bool, **_period: Any) -> dict[str, Any]:
+        asked.append(is_dry_run)
+        return {"counts": {}, "transfers": [], "is_replay": False}
+
+    @contextmanager
+    def connect() -> Iterator[Any]:
+        yield SimpleNamespace(reports=SimpleNamespace(reconcile=reconcile))
+
+    monkeypatch.setattr(ledger, "connect", connect)
+    monkeypatch.setattr(ledger, "_print_reconciliation", lambda _found: None)
+    invoice = tmp_path / "invoice.csv"
+    invoice.touch()
+    arguments = ["ledger", "reconcile", str(invoice), "--provider", "openai"]
+    ended = CliRunner().invoke(cli, arguments)
+    assert (ended.exit_code, asked) == (ExitCode.USAGE, [True])
+    assert "settle with --yes" in ended.output
+    answered = CliRunner().invoke(cli, arguments, input="y\n")
+    assert (answered.exit_code, asked) == (0, [True, True, False])
