@@ -37,7 +37,12 @@ folder_type = click.Path(exists=True, file_okay=False, path_type=Path)
     show_default=True,
     help="Orders under way at once.",
 )
-@click.option("--synthesizer", default="repair", show_default=True, help="Who searches.")
+@click.option(
+    "--synthesizer",
+    default="repair",
+    show_default=True,
+    help="Who searches: repair (python), prompt-search (prompts), openai (both, by a model).",
+)
 @click.option("--model", default="", help="What the synthesizer asks; see `aem models`.")
 @click.option("--channel", default="production", show_default=True)
 @click.option("--propose", is_flag=True, help="Publish what passes, and promote nothing.")

@@ -45,7 +45,12 @@ STAGES = {
 @click.option("--traces", type=file_type, help="JSON Lines of what the artifact did.")
 @click.option("--max-price", type=Tokens(), required=True, help="Tokens; fee included.")
 @click.option("--candidate", type=folder_type, help="A candidate made elsewhere.")
-@click.option("--synthesizer", default="repair", show_default=True, help="Who searches.")
+@click.option(
+    "--synthesizer",
+    default="repair",
+    show_default=True,
+    help="Who searches: repair (python), prompt-search (prompts), openai (both, by a model).",
+)
 @click.option("--model", default="", help="What the synthesizer asks; see `aem models`.")
 @click.option("--channel", default="production", show_default=True)
 @click.option("--propose", is_flag=True, help="Publish what passes, and promote nothing.")
