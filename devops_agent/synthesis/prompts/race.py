@@ -170,9 +170,7 @@ class Races:
         before = self.best_scores
         if len(scores) < len(self._case_ids):
             return False
-        is_better = self._objective(scores) < self._objective(before) - EPSILON
-        is_sound = hard_failures(scores.values()) <= hard_failures(before.values())
-        if not (is_better and is_sound):
+        if self._objective(scores) >= self._objective(before) - EPSILON:
             return False
         self.best = variant
         self._tell()

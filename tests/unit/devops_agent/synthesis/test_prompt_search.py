@@ -23,6 +23,7 @@ from devops_agent.synthesis import (
 from devops_agent.synthesis.prompts import moves
 from devops_agent.synthesis.prompts.entities import worsening
 from devops_agent.synthesis.prompts.pool import gather, shape_of, wanted_output
+from devops_agent.synthesis.prompts.race import cost, hard_failures
 from devops_agent.synthesis.prompts.variant import read_variant, with_key, write_variant
 from devops_agent.traces import Trace
 from sandbox import PromptSandbox, SandboxLimits
@@ -262,14 +263,13 @@ def test_no_budget_no_cases_and_no_gain_are_said() -> None:
 
 
 def test_a_gain_that_costs_well_formed_answers_is_not_taken() -> None:
-    """Demonstrations make this model right on half of the cases, and rambling on the others."""
+    """Demonstrations make this model right on all cases but one, and rambling on that."""
 
     def model(request: ChatRequest) -> str:
         text = request.messages[-1].content
-        if len(request.messages) > 2 and "hello" in text:
-            return "well..."
-        known = len(request.messages) > 2
-        return Pupil()(request) if known else '{"entities": [], "note": null}'  # type: ignore[return-value]
+        if len(request.messages) < 3:
+            return '{"entities": [{"type": "city", "value": "Nowhere"}], "note": null}'
+        return "well..." if "(2)" in text else str(Pupil()(request))
 
     result, _ = search(incumbent(constraint="output_schema"), known=traces(), model=model)
     assert not result.candidates
@@ -437,3 +437,10 @@ def test_a_gain_that_loses_a_type_of_entity_is_not_handed_over(orders: int, reas
     result, _ = search(bundle, cases=cases, known=traces(), model=forgetful)
     assert result.candidates == ()
     assert result.reason == reason
+
+
+def test_an_answer_that_alone_rejects_costs_more_than_a_wrong_one() -> None:
+    wrong = CaseScore(passed=False, loss=1.0, hard=False)
+    malformed = CaseScore(passed=False, loss=1.0, hard=True)
+    assert cost([malformed, wrong]) == 3.0
+    assert hard_failures([malformed, wrong]) == 1
