@@ -1,11 +1,12 @@
 """``aem``: the entry point."""
 
+import io
 import sys
 
 import click
 
 from cli.lazy import Lazy, LazyGroup
-from cli.output import ExitCode, fail, plain
+from cli.output import ExitCode, fail, say
 
 _ORDERS, _VERSIONS, _MONEY = "cli.remote.orders", "cli.remote.versions", "cli.remote.money"
 _COMMANDS = {
@@ -57,8 +58,9 @@ def main() -> None:
     except click.exceptions.Abort:
         fail("interrupted", ExitCode.INTERRUPTED)
     except click.ClickException as error:
-        error.message = plain(error.message)  # it quotes arguments
-        error.show()
+        told = io.StringIO()
+        error.show(file=told)
+        say(told.getvalue().removesuffix("\n"), is_error=True)  # it quotes arguments
         sys.exit(ExitCode.USAGE)
 
 

@@ -18,7 +18,7 @@ class OutputFile(click.Path):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """Refuse a path without a folder to write it in."""
-        path = Path(super().convert(value, param, ctx))
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if not path.parent.is_dir():
             self.fail(f"{path} cannot be written: {path.parent} is no folder", param, ctx)
         if not path.exists() and not os.access(path.parent, os.W_OK):

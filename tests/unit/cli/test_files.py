@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.main import cli
+from cli.main import cli, main
 from cli.output import ExitCode
 from cli.remote import ledger
 from cli.remote.files import overwrite, save
@@ -43,6 +43,18 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_download(
     ended = run(*(argument.format(path=path) for argument in arguments))
     assert ended.exit_code == ExitCode.USAGE
     assert f"{path} cannot be written: {path.parent} is no folder" in ended.output
+
+
+def test_an_argument_that_is_quoted_commands_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["aem", "status\x1b[2J"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == ExitCode.USAGE
+    error = capsys.readouterr().err
+    assert "status" in error
+    assert "\x1b" not in error
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

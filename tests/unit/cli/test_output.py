@@ -158,7 +158,7 @@ def test_the_display_of_many_orders_shows_text_as_it_is(word: str) -> None:
             artifact="me/adder",
             outcome="refused",
             reason=word,
-            exit_code=7,
+            exit_code=ExitCode.BAD_INPUT,
         )
     )
     assert f"me/adder refused: {plain(word)}" in terminal.bars.console.file.getvalue()
