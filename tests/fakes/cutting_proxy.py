@@ -73,7 +73,10 @@ class _Pair:
         while chunk := self.read(self.server):
             if self.is_mute:  # the server has answered: it did what it was told to
                 break
-            self.client.sendall(chunk)
+            try:
+                self.client.sendall(chunk)
+            except OSError:  # the client has hung up: nobody waits for the rest
+                break
         self.close()
 
     @staticmethod

@@ -68,13 +68,10 @@ def test_a_missing_wheel_says_how_to_fetch_it(cache: WheelCache, tmp_path: Path)
         cache.read_text("made-up", "made_up/data.txt")
 
 
-def test_only_the_locked_bytes_count_as_fetched(
-    fetcher: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_the_locked_bytes_count_as_fetched(fetcher: ModuleType, tmp_path: Path) -> None:
     sha256 = hashlib.sha256(_wheel(tmp_path, "data").read_bytes()).hexdigest()
     lock = tmp_path / "data.lock"
     lock.write_text(f"made-up==1.0 \\\n    --hash=sha256:{sha256}\n")
-    monkeypatch.setattr(fetcher, "LOCK", lock)
-    assert fetcher.is_complete(tmp_path)
+    assert fetcher.is_complete(tmp_path, lock)
     _wheel(tmp_path, "other data")
-    assert not fetcher.is_complete(tmp_path)
+    assert not fetcher.is_complete(tmp_path, lock)

@@ -213,6 +213,7 @@ def test_an_order_is_sent_as_a_form_with_files() -> None:
         "channel": "production",
         "deployment": "deploy",
         "synthesizer": "repair",
+        "model": "",
         "metrics": {"error_rate": 0.5},
     }
     assert echo_bundle().to_archive() in parts[2]
