@@ -79,23 +79,24 @@ def measure(
 
 
 def _order(service: EmbeddedService, example: Path) -> dict[str, Any]:
-    operator = Client(service.url, service.operator_key)
-    operator.set_budget("acme", daily_limit_nusd=DAILY_NUSD, utok_per_usd=KAPPA_UTOK)
-    operator.allocate("acme", to="wallet:acme", amount_utok=GRANT_UTOK, reason="benchmark")
-    team = Client(service.url, operator.create_key(role="team", namespace="acme")["secret"])
-    gold = team.freeze_gold(Bundle.from_folder(example / "gold"))["digest"]
-    started_s = time.monotonic()
-    order = team.submit(
-        Bundle.from_folder(EXAMPLE / "artifact"),
-        gold=gold,
-        traces=(example / "traces.jsonl").read_bytes(),
-        max_price_utok=MAX_PRICE_UTOK,
-        synthesizer="prompt-search",
-    )
-    while not order["is_final"]:
-        time.sleep(LOOK_INTERVAL_S)
-        order = team.order(order["id"])
-    return _figures(order, team, time.monotonic() - started_s)
+    with Client(service.url, service.operator_key) as operator:
+        operator.set_budget("acme", daily_limit_nusd=DAILY_NUSD, utok_per_usd=KAPPA_UTOK)
+        operator.allocate("acme", to="wallet:acme", amount_utok=GRANT_UTOK, reason="benchmark")
+        secret = operator.create_key(role="team", namespace="acme")["secret"]
+    with Client(service.url, secret) as team:
+        gold = team.freeze_gold(Bundle.from_folder(example / "gold"))["digest"]
+        started_s = time.monotonic()
+        order = team.submit(
+            Bundle.from_folder(EXAMPLE / "artifact"),
+            gold=gold,
+            traces=(example / "traces.jsonl").read_bytes(),
+            max_price_utok=MAX_PRICE_UTOK,
+            synthesizer="prompt-search",
+        )
+        while not order["is_final"]:
+            time.sleep(LOOK_INTERVAL_S)
+            order = team.order(order["id"])
+        return _figures(order, team, time.monotonic() - started_s)
 
 
 def _figures(order: dict[str, Any], team: Client, elapsed_s: float) -> dict[str, Any]:

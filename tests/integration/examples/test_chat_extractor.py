@@ -25,8 +25,8 @@ CATALOGUE = """
 name = "smollm2-135m"
 provider = "local"
 base_url = "{base_url}"
-input_usd_per_million = "0.02"
-output_usd_per_million = "0.10"
+input_usd_per_million = "{input_usd}"
+output_usd_per_million = "{output_usd}"
 context_tokens = 4096
 reply_tokens_max = 1024
 """
@@ -46,9 +46,18 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> ChatExample:
 
 
 @pytest.fixture
-def house(tmp_path: Path, database_url: str, llm: LlmServer) -> Iterator[RunningService]:
+def input_usd() -> str:
+    return "0.02"
+
+
+@pytest.fixture
+def house(
+    tmp_path: Path, database_url: str, llm: LlmServer, input_usd: str
+) -> Iterator[RunningService]:
     catalogue = tmp_path / "models.toml"
-    catalogue.write_text(CATALOGUE.format(base_url=llm.base_url))
+    catalogue.write_text(
+        CATALOGUE.format(base_url=llm.base_url, input_usd=input_usd, output_usd="0.10")
+    )
     chosen = settings(
         tmp_path / "service",
         database_url,
@@ -277,6 +286,7 @@ def test_a_prompt_that_cannot_run_is_refused_at_submission(
     assert caught.value.reason == reason
 
 
+@pytest.mark.parametrize("input_usd", ["2"])  # else the price of the judging's time hides it
 def test_an_escrow_that_does_not_cover_the_judging_ends_the_order_before_it(
     house: RunningService, order: Order, example: ChatExample
 ) -> None:
