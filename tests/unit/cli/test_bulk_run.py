@@ -125,7 +125,7 @@ def test_an_item_that_goes_wrong_in_an_unknown_way_does_not_stop_the_others(
 
 def test_a_refusal_has_the_exit_code_that_submit_has(folders: list[Path]) -> None:
     class Refusing(ScriptedClient):
-        def submit(self, _bundle: Any, **_options: Any) -> dict[str, Any]:
+        def submit(self, bundle: Any, *, idempotency_key: str, **_options: Any) -> dict[str, Any]:
             raise ApiError(status=402, reason="wallet_below_threshold", detail="poor", details={})
 
     ending = run(Refusing(), folders[:1])[0]
