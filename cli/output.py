@@ -2,12 +2,15 @@
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NoReturn
 
 import click
+
+from cli.tables import Column, lay_out
 
 
 class ExitCode(IntEnum):
@@ -88,25 +91,24 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table for people; columns named ``>name`` are right-aligned."""
-    from rich.console import Console  # noqa: PLC0415 - rich is slow to import and help is quick
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
+    """Print a table for people; columns named ``>name`` are numbers (see `cli.tables`)."""
     if not rows:
         say(f"{title}: none yet")
         return
-    # Text, since rich reads a str as markup: "[bonus]" would vanish and ":house:" be an emoji.
-    heading = Text(plain(title), style="table.title")
-    table = Table(title=heading, title_justify="left", show_edge=False, pad_edge=False)
-    for column in columns:
-        justify: Any = "right" if column.startswith(">") else "left"
-        name = Text(plain(column.removeprefix(">"), keep=""))
-        table.add_column(name, justify=justify, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(plain(_short(_cell(value)), keep="")) for value in row))
-    width = None if sys.stdout.isatty() else 200
-    Console(width=width, soft_wrap=False, markup=False, emoji=False, highlight=False).print(table)
+    layout = lay_out(
+        [
+            Column(name=plain(name.removeprefix(">"), keep=""), is_number=name.startswith(">"))
+            for name in columns
+        ],
+        [[plain(_short(_cell(value)), keep="") for value in row] for row in rows],
+        _terminal_width(),
+    )
+    if title:
+        click.secho(plain(title), italic=True)
+    for line in layout.head or ():
+        click.secho(line, bold=True)
+    for line in layout.body:
+        click.echo(line)
 
 
 def print_facts(facts: Mapping[str, Any]) -> None:
@@ -174,15 +176,15 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def _json_escape(character: str) -> str:
-    """Escape what JSON need not; a newline in JSON text is its layout."""
-    return character if character == "\n" else f"\\u{ord(character):04x}"
+def _terminal_width() -> int | None:
+    """Return how many cells a line has; None where no terminal breaks lines."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _short(text: str) -> str:
-    """Cut digests and instants to what tells them apart; --json has them whole."""
-    if text.startswith("sha256:"):
-        return text[:_SHORT_DIGEST]
+    """Cut digests and instants to what tells them apart, and say so; --json has them whole."""
+    if text.startswith("sha256:") and len(text) > _SHORT_DIGEST:
+        return f"{text[:_SHORT_DIGEST]}\u2026"
     return f"{text[:_SHORT_INSTANT]}Z" if _INSTANT.fullmatch(text) else text
 
 
