@@ -30,7 +30,7 @@ from cli.output import (
     say,
 )
 from cli.remote.connection import connect, read_file, remote
-from cli.remote.files import OutputFile, overwrite, save
+from cli.remote.files import OutputFile, force_option, save
 
 LIST_ROWS = 50
 GZIP_MAGIC = b"\x1f\x8b"
@@ -84,12 +84,17 @@ def verify(
 @click.argument("file", type=OutputFile())
 @click.option("--from", "start", type=click.IntRange(min=0), help="First record; default 0.")
 @click.option("--to", "end", type=click.IntRange(min=0), help="Up to this record; default all.")
+@force_option
 @json_option
 @remote
-def export(file: Path, start: int | None, end: int | None, *, as_json: bool) -> None:
+def export(
+    file: Path, start: int | None, end: int | None, *, is_forced: bool, as_json: bool
+) -> None:
     """Write the whole ledger to FILE, for `aem audit verify FILE` on any machine."""
     with connect() as client, _counter("bytes") as tell:
-        size_bytes = save(file, _told(client.export_audit(start=start, end=end), tell))
+        size_bytes = save(
+            file, _told(client.export_audit(start=start, end=end), tell), is_forced=is_forced
+        )
     print_json({"file": str(file), "bytes": size_bytes}) if as_json else say(
         f"{file}: {size_bytes} bytes; check it with `aem audit verify {file}`"
     )
@@ -100,8 +105,16 @@ def export(file: Path, start: int | None, end: int | None, *, as_json: bool) -> 
 @click.option("--from", "old", help="A checkpoint's size, or a file that keeps one.")
 @click.option("--to", "new", help="The same; default the newest.")
 @output_option
+@force_option
 @remote
-def prove(transfer_id: str | None, old: str | None, new: str | None, output: Path | None) -> None:
+def prove(
+    transfer_id: str | None,
+    old: str | None,
+    new: str | None,
+    output: Path | None,
+    *,
+    is_forced: bool,
+) -> None:
     """Get the receipt of TRANSFER_ID, or with --from the proof that the log only grew since."""
     if (transfer_id is None) == (old is None):
         raise click.UsageError("give a TRANSFER_ID, or --from")
@@ -111,19 +124,20 @@ def prove(transfer_id: str | None, old: str | None, new: str | None, output: Pat
             Receipt.from_bytes(data).verify()
         else:
             data = _consistency(client, old or "", new)
-    _write(data, output)
+    _write(data, output, is_forced=is_forced)
 
 
 @audit.command()
 @output_option
+@force_option
 @remote
-def checkpoint(output: Path | None) -> None:
+def checkpoint(output: Path | None, *, is_forced: bool) -> None:
     """Get a signed checkpoint of the log as it is now: keep it where the service cannot reach."""
     with connect() as client:
         envelope = client.checkpoint()
         trust = TrustRoot.from_envelope(client.trust())
     Checkpoint.from_envelope(envelope, trust.keys)
-    _write(canonical_json(envelope.to_json()), output)
+    _write(canonical_json(envelope.to_json()), output, is_forced=is_forced)
 
 
 @audit.command("checkpoints")
@@ -244,11 +258,11 @@ def _size(envelope: Envelope) -> int:
     return Checkpoint.from_payload(envelope.payload).size
 
 
-def _write(data: bytes, output: Path | None) -> None:
+def _write(data: bytes, output: Path | None, *, is_forced: bool) -> None:
     if output is None:
         click.echo(data)
     else:
-        overwrite(output, data)
+        save(output, [data], is_forced=is_forced)
 
 
 def _told(pieces: Iterator[bytes], tell: Callable[[int, int | None], None]) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ from cli.output import (
     usd,
 )
 from cli.remote.connection import connect, read_file, remote
-from cli.remote.files import OutputFile, save
+from cli.remote.files import OutputFile, force_option, save
 from cli.remote.listings import (
     amount_text,
     cursor_option,
@@ -280,14 +280,22 @@ def indicators(start: str | None, end: str | None, *, as_json: bool) -> None:
 @click.option("--format", "format_name", type=click.Choice(FORMATS), required=True)
 @start_option
 @end_option
+@force_option
 @json_option
 @remote
 def export(
-    file: Path, format_name: str, start: str | None, end: str | None, *, as_json: bool
+    file: Path,
+    format_name: str,
+    start: str | None,
+    end: str | None,
+    *,
+    is_forced: bool,
+    as_json: bool,
 ) -> None:
     """Write the journal of a period to FILE, for other tools."""
     with connect() as client:
-        size_bytes = save(file, client.reports.export(format_name, start=start, end=end))
+        pieces = client.reports.export(format_name, start=start, end=end)
+        size_bytes = save(file, pieces, is_forced=is_forced)
     if as_json:
         print_json({"file": str(file), "format": format_name, "bytes": size_bytes})
     else:

@@ -13,9 +13,17 @@ from click.testing import CliRunner, Result
 from cli.main import cli, main
 from cli.output import ExitCode
 from cli.remote import ledger
-from cli.remote.files import overwrite, save
+from cli.remote.files import save
 
 DEAD_URL = "http://127.0.0.1:9"
+
+
+WRITING = [
+    ("audit", "export", "{path}"),
+    ("audit", "checkpoint", "-o", "{path}"),
+    ("audit", "prove", "tra_1", "-o", "{path}"),
+    ("ledger", "export", "{path}", "--format", "csv"),
+]
 
 
 def run(*arguments: str) -> Result:
@@ -24,16 +32,7 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(cli, arguments, env=env)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("audit", "export", "{path}"),
-        ("audit", "checkpoint", "-o", "{path}"),
-        ("audit", "prove", "tra_1", "-o", "{path}"),
-        ("ledger", "export", "{path}", "--format", "csv"),
-    ],
-    ids=" ".join,
-)
+@pytest.mark.parametrize("arguments", WRITING, ids=" ".join)
 @pytest.mark.parametrize("parent", ["missing", "file"])
 def test_a_path_that_cannot_be_written_is_refused_before_the_download(
     arguments: tuple[str, ...], parent: str, tmp_path: Path
@@ -57,24 +56,64 @@ def test_an_argument_that_is_quoted_commands_nothing(
     assert "\x1b" not in error
 
 
+@pytest.mark.parametrize("arguments", WRITING, ids=" ".join)
+def test_a_file_that_is_there_is_refused_before_the_download(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "kept.json"
+    path.write_text("evidence")
+    named = [argument.format(path=path) for argument in arguments]
+    ended = run(*named)
+    assert ended.exit_code == ExitCode.USAGE
+    assert f"{path} is there already: --force replaces it" in ended.output
+    forced = run(*named, "--force")
+    assert forced.exit_code == ExitCode.UNAVAILABLE, "only then the service is asked"
+    assert path.read_text() == "evidence"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     file = tmp_path / "x"
-    assert save(file, [b"ab", b"c"]) == 3
+    assert save(file, [b"ab", b"c"], is_forced=False) == 3
 
     def broken() -> Iterator[bytes]:
         yield b"new"
-        raise ConnectionResetError
+        assert [path for path in tmp_path.iterdir() if path != file] != [], "it is written beside"
+        raise EOFError
 
-    with pytest.raises((click.ClickException, ConnectionResetError)):
-        save(file, broken())
+    with pytest.raises(EOFError):
+        save(file, broken(), is_forced=True)
     assert file.read_bytes() == b"abc"
+    assert list(tmp_path.iterdir()) == [file]
+    assert save(file, [b"new"], is_forced=True) == 3
+    assert file.read_bytes() == b"new"
+
+
+def test_a_file_that_came_to_be_during_the_download_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "x"
+
+    def overtaken() -> Iterator[bytes]:
+        yield b"mine"
+        file.write_bytes(b"theirs")
+
+    with pytest.raises(click.ClickException, match="came to be meanwhile"):
+        save(file, overtaken(), is_forced=False)
+    assert file.read_bytes() == b"theirs"
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_a_link_leads_on_and_a_device_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "behind")
+    save(tmp_path / "link", [b"x"], is_forced=False)
+    assert (tmp_path / "behind").read_bytes() == b"x"
+    assert (tmp_path / "link").is_symlink()
+    assert save(Path("/dev/null"), [b"x"], is_forced=False) == 1
+    assert Path("/dev/null").is_char_device()
+
+
 def test_what_fails_while_writing_is_told(tmp_path: Path) -> None:
-    for write in (lambda file: save(file, [b"x"]), lambda file: overwrite(file, b"x")):
-        with pytest.raises(click.ClickException, match="gone/x cannot be written: No such file"):
-            write(tmp_path / "gone" / "x")
+    with pytest.raises(click.ClickException, match="gone/x cannot be written: No such file"):
+        save(tmp_path / "gone" / "x", [b"x"], is_forced=False)
 
 
 @pytest.mark.parametrize(
