@@ -2,9 +2,11 @@
 
 The openai client speaks with any compatible endpoint. What it lacks is added at its transport: a
 deadline for the whole exchange and a cap on its bytes, since an endless body keeps every time-out
-that is counted from the last byte from ever ending.
+that is counted from the last byte from ever ending. Nothing that it finds in the environment gets
+past it: what a provider is sent is what the catalogue and the request say.
 """
 
+import logging
 import re
 import socket
 import threading
@@ -35,6 +37,12 @@ REPLY_MAX_BYTES = 8 * 1024**2
 
 CODINGS = frozenset({"identity", "gzip", "deflate"})
 """Compressions of a body that are undone."""
+
+SENT_HEADERS = frozenset(
+    {"accept", "accept-encoding", "connection", "content-length", "content-type", "host"}
+    | {"user-agent"}
+)
+"""Of those that the client makes; it adds more that its ``OPENAI_`` variables name."""
 
 RETRY_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 
@@ -80,6 +88,8 @@ class Upstream:
 
     def __init__(self) -> None:
         """Keep one client a model, made when it is first called."""
+        # OPENAI_LOG would have it write whole requests to the log, the holdout's too.
+        logging.getLogger("openai").setLevel(logging.WARNING)
         self._clients: dict[Model, openai.OpenAI] = {}
         self._making = threading.Lock()
 
@@ -113,11 +123,13 @@ class Upstream:
     def _client(self, model: Model) -> openai.OpenAI:
         with self._making:
             if model not in self._clients:
+                api_key = model.api_key or "none"
+                transport = _BoundedTransport(authorization=f"Bearer {api_key}")
                 self._clients[model] = openai.OpenAI(
                     base_url=model.base_url,
-                    api_key=model.api_key or "none",
+                    api_key=api_key,
                     max_retries=0,  # each retry is an attempt of its own, with its own holds
-                    http_client=httpx2.Client(transport=_BoundedTransport(), trust_env=False),
+                    http_client=httpx2.Client(transport=transport, trust_env=False),
                 )
             return self._clients[model]
 
@@ -125,12 +137,15 @@ class Upstream:
 class _BoundedTransport(httpx2.BaseTransport):
     """Ends an exchange at its deadline and at its cap of bytes, however it dribbles."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, authorization: str) -> None:
+        self._authorization = authorization
         # A connection for each exchange: the watch is told of those that are made for it.
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
         self._inner = httpx2.HTTPTransport(limits=limits, trust_env=False)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        sent = [(k, v) for k, v in request.headers.multi_items() if k.lower() in SENT_HEADERS]
+        request.headers = httpx2.Headers([*sent, ("authorization", self._authorization)])
         watch = _Watch(request.extensions["timeout"]["read"])
         request.extensions = {**request.extensions, "trace": watch.trace}
         try:

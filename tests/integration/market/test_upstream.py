@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import logging
 import socket
 import time
 import tracemalloc
@@ -22,6 +23,18 @@ from tests.fakes import llm_server
 from tests.fakes.llm_server import Behaviour, LlmServer, serving
 
 TIMEOUT_S = 0.6
+ENVIRONMENT = {
+    "OPENAI_API_KEY": "sk-ambient",
+    "OPENAI_ADMIN_KEY": "sk-ambient",
+    "OPENAI_ORG_ID": "org-ambient",
+    "OPENAI_PROJECT_ID": "proj-ambient",
+    "OPENAI_WEBHOOK_SECRET": "ambient",
+    "OPENAI_BASE_URL": "http://127.0.0.1:9/ambient",
+    "OPENAI_CUSTOM_HEADERS": "Authorization: Bearer ambient\nX-Ambient: ambient",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "ALL_PROXY": "http://127.0.0.1:9",
+}
 BOMB = gzip.compress(bytes(300_000_000))
 REQUEST = ChatRequest(
     model="tutor",
@@ -78,6 +91,24 @@ def test_what_is_sent_is_capped_and_carries_the_key(upstream: Upstream) -> None:
     assert (asked.body["n"], asked.body["stream"]) == (1, False)
     assert (asked.body["seed"], asked.body["stop"]) == (7, ["END"])
     assert asked.body["response_format"]["json_schema"]["schema"] == {"type": "object"}
+
+
+def test_nothing_of_the_environment_reaches_a_provider(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    logging.getLogger("openai").setLevel(logging.DEBUG)  # as OPENAI_LOG has it, at its import
+    with serving(llm_server.says("Fine.")) as server:
+        upstream = Upstream()
+        ask(server, upstream)
+        ask(server, upstream, api_key="")
+        upstream.close()
+    with_key, without = server.chats
+    assert with_key.headers["authorization"] == "Bearer sk-test"
+    assert without.headers["authorization"] == "Bearer none"
+    assert "ambient" not in f"{server.asked}"
+    assert "How are you?" not in caplog.text
 
 
 def test_a_model_without_schemas_is_sent_none_and_its_own_cap(upstream: Upstream) -> None:
