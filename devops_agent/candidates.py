@@ -13,6 +13,7 @@ from aem.artifact import Bundle
 from core.database import Database
 from core.events import EventLog
 from devops_agent import store
+from devops_agent.artifact_calls import ArtifactModels
 from devops_agent.domain import FileRole, Order, OrderTerms, WorkKey
 from devops_agent.evaluation import (
     HOLDOUT,
@@ -134,7 +135,10 @@ class CandidateSearch:
             kept = self._judging(session, order)
         models = self._models.for_work(key, kept=kept, duration_s=bound.sandbox_ms / 1000)
         sandbox = sandbox_for(
-            context.bundle, code=self._sandbox, models=models, catalogue=self._models.catalogue
+            context.bundle,
+            code=self._sandbox,
+            models=ArtifactModels(models, rounds=self._terms.attempts),
+            catalogue=self._models.catalogue,
         )
         synthesizer = self._synthesizers[order.request.synthesizer]
         pace = self._pace(key, context.bundle, dataset, bound, meter)

@@ -19,6 +19,7 @@ from ledger import (
     WALLET,
     Attempt,
     AttemptRequest,
+    AttemptStatus,
     Batch,
     Budgets,
     Ledger,
@@ -323,6 +324,31 @@ class OrderMetering:
             to=WALLET.code(order.payer),
             amount_utok=order.money.metered_utok,
         )
+
+    def make_amends(self, session: Session, order: Order, attempt_ids: Sequence[str]) -> int:
+        """Let the escrow pay back what the reserve bore for lost attempts; others cost nothing.
+
+        Returns:
+            How much it could pay, the fee kept aside, in utok.
+        """
+        attempts = [self._metering.attempt(session, attempt_id) for attempt_id in attempt_ids]
+        lost = [attempt for attempt in attempts if attempt.status is AttemptStatus.LOST]
+        if not lost:
+            return 0
+        available_utok = self._ledger.account(session, _escrow(order)).available
+        rest_utok = max(0, available_utok - self._terms.fee_utok)
+        amends_utok = min(sum(attempt.burn_utok for attempt in lost), rest_utok)
+        if amends_utok:
+            move = Move(
+                debit=_escrow(order),
+                credit=self._budgets.budget(session, order.budget).reserve,
+                amount=amends_utok,
+                kind="amends",
+                reference=order.id,
+            )
+            batch = Batch(key=f"amends:{lost[-1].id}", commands=(move,))
+            self._ledger.post(session, batch).require()
+        return amends_utok
 
     def _refund(
         self, session: Session, order: Order, *, key: str, to: str, amount_utok: int

@@ -4,19 +4,19 @@ Two transactions frame a call: one takes both holds on its upper bound and write
 one posts what it used and keeps what came back. A call that a crash left between them has an
 unknown outcome: its bound goes to suspense, and the reserve bears it. The work that made it is
 attempted anew; calls that were answered before are answered from the record then, so that none is
-paid for twice.
+paid for twice. So are those whose failure was found to be their own (see `artifact_calls`).
 """
 
 import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from aem.artifact import ChatReply, ChatRequest
+from aem.artifact import ChatMessage, ChatReply, ChatRequest, RequestRefusedError, Role
 from aem.proof import canonical_json, digest_of
 from core.clock import Clock
 from core.database import Database
@@ -41,11 +41,20 @@ ANSWERED = "answered"
 UNBILLED = "unbilled"
 LOST = "lost"
 
+OWN_FAILURE = "own_failure"
+"""In place of a reply: how a call failed by its request's own fault."""
+
 PAUSE_FIRST_S = 0.5
 """Before the second try of a call; each further pause is twice as long."""
 
 PAUSE_MAX_S = 30.0
 """However long a provider asks to be left alone."""
+
+CONTROL_TEXT = "Say yes."
+"""What the house asks to see whether a model answers at all."""
+
+CONTROL_REPLY_TOKENS = 16
+CONTROL_SUFFIX = ":control"
 
 _logger = logging.getLogger(__name__)
 
@@ -104,14 +113,25 @@ class OrderModels:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Call:
-    """One request, placed in its work: the same request again is another call."""
+@dataclass(kw_only=True, eq=False)
+class Call:
+    """One request, placed in its work: the same request again is another call.
+
+    Attributes:
+        model: that is asked.
+        request: what it is asked.
+        stage: of the order, with its round: the record is looked up by it.
+        digest: of the request.
+        occurrence: how often the same was asked before within the stage.
+        attempt_ids: the attempts at it that this piece of work made, oldest first.
+    """
 
     model: Model
     request: ChatRequest
+    stage: str
     digest: str
     occurrence: int
+    attempt_ids: list[str] = field(default_factory=list)
 
 
 class WorkModels:
@@ -147,36 +167,92 @@ class WorkModels:
             ModelOverbilledError: it bills more than the most that the call can cost.
             WorkGivenUpError: another worker has taken the order over.
         """
-        model = self._house.catalogue.model(request.model)
+        return self.answer(self.place(request))
+
+    def place(self, request: ChatRequest) -> Call:
+        """Give a request its place in the work: asked again, it is the next call.
+
+        Raises:
+            ModelNotFoundError: the catalogue has no such model.
+        """
         digest = digest_of(canonical_json(request.to_json()))
-        call = _Call(
-            model=model,
+        call = Call(
+            model=self._house.catalogue.model(request.model),
             request=request,
+            stage=f"{self._key.stage}:{self._key.round}",
             digest=digest,
             occurrence=self._occurrences[digest],
         )
         self._occurrences[digest] += 1
+        return call
+
+    def answer(self, call: Call) -> ChatReply:
+        """Answer a call from the record or by asking; see `complete`.
+
+        Raises:
+            RequestRefusedError: the record has it that its failure is its own.
+        """
         reply = self._known(call) or self._ask(call)
         self._tokens += reply.input_tokens + reply.output_tokens
         return replace(reply.reply, latency_ms=reply.latency_ms)
 
-    def _known(self, call: _Call) -> UpstreamReply | None:
+    def ask_control(self, model: Model) -> None:
+        """Ask a model something small, which it answers if it answers anything.
+
+        It is a call like any other, but for one thing: no record answers it.
+
+        Raises:
+            UpstreamError: the provider fails at that too.
+            BudgetExhaustedError, PaymentRequiredError, ModelOverbilledError, WorkGivenUpError: as
+                `complete` says.
+        """
+        request = ChatRequest(
+            model=model.name,
+            messages=(ChatMessage(role=Role.USER, content=CONTROL_TEXT),),
+            max_tokens=CONTROL_REPLY_TOKENS,
+        )
+        call = self.place(request)
+        call.stage += CONTROL_SUFFIX
+        reply = self._ask(call)
+        self._tokens += reply.input_tokens + reply.output_tokens
+
+    def convict(self, call: Call, message: str) -> None:
+        """Record that a call's failure is its request's own, so that a replay finds the same.
+
+        Attempts at it whose outcome is unknown were borne by the reserve, which the order now
+        pays back.
+
+        Raises:
+            WorkGivenUpError: another worker has taken the order over.
+        """
+        with self._house.database.transaction() as session:
+            order = store.get(session, self._key.order_id, lock=True)
+            _require_own(session, self._key)
+            paid_utok = self._house.metering.make_amends(session, order, call.attempt_ids)
+            metered_utok = order.money.metered_utok + paid_utok
+            money = replace(order.money, metered_utok=metered_utok)
+            store.save(session, replace(order, money=money))
+            store.keep_model_reply(session, call.attempt_ids[-1], {OWN_FAILURE: message})
+
+    def _known(self, call: Call) -> UpstreamReply | None:
         with self._house.database.reading() as session:
             known = store.answered_model_call(
                 session,
                 order_id=self._key.order_id,
-                stage=self._stage,
+                stage=call.stage,
                 digest=call.digest,
                 occurrence=call.occurrence,
             )
         if known is None:
             return None
+        if OWN_FAILURE in known:
+            raise RequestRefusedError(known[OWN_FAILURE])
         overbilled_nusd = known.pop("overbilled_nusd")
         if overbilled_nusd:  # a stage that is attempted anew fails for the same reason
             raise _overbilled(call, overbilled_nusd)
         return UpstreamReply.from_json(known)
 
-    def _ask(self, call: _Call) -> UpstreamReply:
+    def _ask(self, call: Call) -> UpstreamReply:
         """Try a call; what the provider refused may be tried again, what is unknown may not."""
         tries = self._house.terms.model_tries
         for number in range(1, tries + 1):
@@ -194,7 +270,7 @@ class WorkModels:
             self._house.pause(max(0.0, min(pause_s, PAUSE_MAX_S, self._left_s)))
         raise AssertionError("every try returns or raises")
 
-    def _attempt(self, call: _Call) -> UpstreamReply:
+    def _attempt(self, call: Call) -> UpstreamReply:
         timeout_s = min(self._house.terms.model_call_s, self._left_s)
         if timeout_s <= 0:
             raise BudgetExhaustedError("the time for this order's model calls is used up")
@@ -203,6 +279,7 @@ class WorkModels:
         bound = self._bound(call)
         with self._house.database.transaction() as session:
             self._admit(session, attempt_id, call, bound)
+        call.attempt_ids.append(attempt_id)
         try:
             reply = self._house.upstream.complete(call.model, call.request, timeout_s=timeout_s)
         except UpstreamRefusedError as error:
@@ -218,7 +295,7 @@ class WorkModels:
         self._settle(attempt_id, call, reply)
         return reply
 
-    def _bound(self, call: _Call) -> Use:
+    def _bound(self, call: Call) -> Use:
         use = Use(
             model=call.model.name,
             input_tokens=call.model.input_bound_tokens(call.request),
@@ -229,7 +306,7 @@ class WorkModels:
             raise BudgetExhaustedError(f"the order's cap of {cap} model tokens is used up")
         return use
 
-    def _admit(self, session: Session, attempt_id: str, call: _Call, bound: Use) -> None:
+    def _admit(self, session: Session, attempt_id: str, call: Call, bound: Use) -> None:
         house = self._house
         order = store.get(session, self._key.order_id, lock=True)
         _require_own(session, self._key)
@@ -253,14 +330,14 @@ class WorkModels:
             session,
             attempt_id=attempt_id,
             order_id=order.id,
-            stage=self._stage,
+            stage=call.stage,
             digest=call.digest,
             occurrence=call.occurrence,
             model=call.model.name,
             request=None if self._is_private else call.request.to_json(),
         )
 
-    def _settle(self, attempt_id: str, call: _Call, reply: UpstreamReply) -> None:
+    def _settle(self, attempt_id: str, call: Call, reply: UpstreamReply) -> None:
         use = Use(
             model=call.model.name,
             input_tokens=reply.input_tokens,
@@ -317,10 +394,6 @@ class WorkModels:
         return store.get_work(session, attempt_id, lock=True).result is None
 
     @property
-    def _stage(self) -> str:
-        return f"{self._key.stage}:{self._key.round}"
-
-    @property
     def _left_s(self) -> float:
         return self._deadline_s - time.monotonic()
 
@@ -330,7 +403,7 @@ def _require_own(session: Session, key: WorkKey) -> None:
         raise WorkGivenUpError(f"{key.attempt_id} was given up: another worker has it")
 
 
-def _overbilled(call: _Call, overbilled_nusd: int) -> ModelOverbilledError:
+def _overbilled(call: Call, overbilled_nusd: int) -> ModelOverbilledError:
     return ModelOverbilledError(
         f"{call.model.name} bills {overbilled_nusd} nusd more than the most that the call can"
         " cost: correct its entry in the catalogue, or leave the provider",

@@ -2,18 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from aem.artifact import (
-    ArtifactError,
-    Bundle,
-    ChatModel,
-    ChatReply,
-    ChatRequest,
-    RequestRefusedError,
-    read_prompt,
-)
+from aem.artifact import ArtifactError, Bundle, ChatModel, ChatRequest, read_prompt
 from devops_agent.metering import Use
 from gold import GoldCase
-from market import Catalogue, UpstreamRefusedError
+from market import Catalogue
 from sandbox import PromptSandbox, Sandbox
 
 STOCHASTIC_RUNS = 3
@@ -23,14 +15,17 @@ FINALIST_GROWTH = 4
 """A finalist may be so many times as long as its prompt was, for demonstrations say: what judging
 it costs is kept aside while the search spends."""
 
-REFUSED_REQUESTS = frozenset({400, 413, 422})
-"""Statuses by which a provider says that the request itself is wrong, as a too long one is."""
-
 
 def sandbox_for(
     bundle: Bundle, *, code: Sandbox, models: ChatModel, catalogue: Catalogue
 ) -> Sandbox:
     """Return where an artifact's cases run: code in a sandbox, prompts at their model.
+
+    Args:
+        bundle: the artifact.
+        code: where code runs.
+        models: performs a prompt's calls.
+        catalogue: knows who provides a model.
 
     Raises:
         ModelNotFoundError: the catalogue has lost the prompt's model.
@@ -39,7 +34,7 @@ def sandbox_for(
     if settings is None:
         return code
     provider = catalogue.model(settings.model).provider
-    return PromptSandbox(CandidateModels(models), settings=settings, provider=provider)
+    return PromptSandbox(models, settings=settings, provider=provider)
 
 
 def judged_runs(*bundles: Bundle | None) -> int:
@@ -76,27 +71,6 @@ def judging_calls_reserve(bundle: Bundle, cases: Sequence[GoldCase], catalogue: 
     """
     runs = (1 + FINALIST_GROWTH) * judged_runs(bundle)
     return judging_use(bundle, cases, catalogue, runs=runs)
-
-
-class CandidateModels:
-    """Implements `ChatModel` over another one, for requests that a candidate makes.
-
-    A provider that refuses the request as such says something of the candidate; whatever else goes
-    wrong there does not.
-    """
-
-    def __init__(self, models: ChatModel) -> None:
-        """Keep the performer."""
-        self._models = models
-
-    def complete(self, request: ChatRequest) -> ChatReply:
-        """Ask (see `ChatModel.complete`)."""
-        try:
-            return self._models.complete(request)
-        except UpstreamRefusedError as error:
-            if error.details.get("status") in REFUSED_REQUESTS:
-                raise RequestRefusedError(error.message) from error
-            raise
 
 
 def _requests(bundle: Bundle, cases: Sequence[GoldCase]) -> Iterator[ChatRequest]:

@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 from aem.artifact import Bundle
 from core.database import Database
 from devops_agent import store
+from devops_agent.artifact_calls import ArtifactModels, longest_call_s
 from devops_agent.domain import FileRole, Order, OrderTerms, WorkKey
 from devops_agent.evaluation import HOLDOUT, VARIANT, holdout_cases
 from devops_agent.metering import JUDGED_ARTIFACTS, Affordable, Use, judging_charge
-from devops_agent.model_calls import PAUSE_MAX_S, OrderModels, WorkModels
+from devops_agent.model_calls import OrderModels
 from devops_agent.prompts import judged_runs, judging_use, sandbox_for
 from devops_agent.sessions import session_limits
 from devops_agent.work import Performed, UseMeter
@@ -110,18 +111,7 @@ class Validation:
             return self._performed(order, finalist, incumbent, leak_check, isolation={})
         cases = dataset.cases(HOLDOUT)
         repeats = judged_runs(finalist, incumbent)
-        models = self._models.for_work(
-            key,
-            kept=[],
-            # The sessions' own deadlines come first: a case that is not asked is missing. A call
-            # that began in time takes what its tries and the pauses between them take.
-            duration_s=JUDGED_ARTIFACTS
-            * (
-                self._terms.validation_session_s
-                + self._terms.model_tries * (self._terms.model_call_s + PAUSE_MAX_S)
-            ),
-            is_private=True,
-        )
+        models = self._asked(key)
         run = partial(
             self._run,
             cases=[*cases] * repeats,
@@ -151,6 +141,16 @@ class Validation:
         isolation = self._sandbox_for(finalist, models).isolation()
         return self._performed(order, finalist, incumbent, report, isolation)
 
+    def _asked(self, key: WorkKey) -> ArtifactModels:
+        """Open the models to both artifacts; what they ask and are told is nobody's to see."""
+        # The sessions' own deadlines come first: a case that is not asked is missing. A request
+        # that began in time takes what its tries and the pauses between them take.
+        session_s = self._terms.validation_session_s + longest_call_s(self._terms)
+        models = self._models.for_work(
+            key, kept=[], duration_s=JUDGED_ARTIFACTS * session_s, is_private=True
+        )
+        return ArtifactModels(models, rounds=self._terms.attempts)
+
     def _head(self, session: Session, order: Order) -> Bundle | None:
         """Return what the channel runs."""
         try:
@@ -170,7 +170,7 @@ class Validation:
         finalist = _bundle(session, order.id, FileRole.FINALIST)
         return None if submitted.digest == finalist.digest else submitted
 
-    def _sandbox_for(self, bundle: Bundle, models: WorkModels) -> Sandbox:
+    def _sandbox_for(self, bundle: Bundle, models: ArtifactModels) -> Sandbox:
         return sandbox_for(
             bundle, code=self._sandbox, models=models, catalogue=self._models.catalogue
         )
@@ -181,7 +181,7 @@ class Validation:
         label: str,
         bundle: Bundle,
         cases: Sequence[GoldCase],
-        models: WorkModels,
+        models: ArtifactModels,
     ) -> Mapping[str, Sequence[CaseOutcome]]:
         """Run the cases in order; one that stands there several times has as many outcomes."""
         outcomes: dict[str, list[CaseOutcome]] = {}

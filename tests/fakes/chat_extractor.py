@@ -53,3 +53,20 @@ def small_model(asked: Asked) -> str:
         if match.lastgroup in known
     ]
     return json.dumps({"entities": found})
+
+
+def changed(bundle: Bundle, old: str, new: str, path: str = "artifact.toml") -> Bundle:
+    text = bundle.files[path].decode()
+    assert old in text
+    return bundle.replace({path: text.replace(old, new).encode()})
+
+
+def taught(example: ChatExample) -> Bundle:
+    """The prompt as somebody would improve it by hand."""
+    shown = [
+        {"input": each["input"], "output": each["feedback"]["corrected_output"]}
+        for each in map(json.loads, example.traces.splitlines()[:12])
+    ]
+    bundle = changed(example.artifact, '"none"', '"output_schema"')
+    bundle = changed(bundle, "[model]", 'demonstrations = "shown.json"\n\n[model]')
+    return bundle.replace({"shown.json": json.dumps(shown).encode()})

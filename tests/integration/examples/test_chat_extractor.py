@@ -1,103 +1,22 @@
 """Orders for the prompt example: a scripted model on loopback, all else as it is."""
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aem.artifact import Bundle, read_prompt
+from aem.artifact import read_prompt
 from aem.client import ApiError
 from devops_agent import OrderMetering, OrderModels, OrderTerms
 from devops_agent.domain import WorkKey
 from devops_agent.errors import WorkGivenUpError
 from ledger import BudgetExhaustedError, Metering
 from market import Catalogue
-from tests.fakes.chat_extractor import ChatExample, chat_example, small_model
-from tests.fakes.clock import FakeClock
-from tests.fakes.llm_server import Behaviour, Exchange, LlmServer, says, serving, status
+from tests.fakes.chat_extractor import ChatExample, changed, small_model, taught
+from tests.fakes.llm_server import Behaviour, Exchange, LlmServer, says, status
 from tests.fakes.order_books import OrderBooks
-from tests.fakes.running_service import RunningService, running, settings
-
-CATALOGUE = """
-[[models]]
-name = "smollm2-135m"
-provider = "local"
-base_url = "{base_url}"
-input_usd_per_million = "{input_usd}"
-output_usd_per_million = "{output_usd}"
-context_tokens = 4096
-reply_tokens_max = 1024
-"""
-
-Order = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def llm() -> Iterator[LlmServer]:
-    with serving(says(small_model)) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory) -> ChatExample:
-    return chat_example(tmp_path_factory.mktemp("example"))
-
-
-@pytest.fixture
-def input_usd() -> str:
-    return "0.02"
-
-
-@pytest.fixture
-def house(
-    tmp_path: Path, database_url: str, llm: LlmServer, input_usd: str
-) -> Iterator[RunningService]:
-    catalogue = tmp_path / "models.toml"
-    catalogue.write_text(
-        CATALOGUE.format(base_url=llm.base_url, input_usd=input_usd, output_usd="0.10")
-    )
-    chosen = settings(
-        tmp_path / "service",
-        database_url,
-        models=catalogue,
-        synthesis_case_runs=120,
-        validation_session_s=200,
-    )
-    with running(chosen, clock=FakeClock()) as service:
-        service.fund()
-        yield service
-
-
-@pytest.fixture
-def order(house: RunningService, example: ChatExample) -> Order:
-    gold = str(house.team.freeze_gold(example.gold)["digest"])
-
-    def submit(bundle: Bundle = example.artifact, **options: Any) -> dict[str, Any]:
-        options = {"synthesizer": "prompt-search", "traces": example.traces} | options
-        if "candidate" in options:
-            options["synthesizer"] = "candidate"
-        return house.order(bundle, gold=gold, **options)
-
-    return submit
-
-
-def changed(bundle: Bundle, old: str, new: str, path: str = "artifact.toml") -> Bundle:
-    text = bundle.files[path].decode()
-    assert old in text
-    return bundle.replace({path: text.replace(old, new).encode()})
-
-
-def taught(example: ChatExample) -> Bundle:
-    """The prompt as somebody would improve it by hand."""
-    shown = [
-        {"input": each["input"], "output": each["feedback"]["corrected_output"]}
-        for each in map(json.loads, example.traces.splitlines()[:12])
-    ]
-    bundle = changed(example.artifact, '"none"', '"output_schema"')
-    bundle = changed(bundle, "[model]", 'demonstrations = "shown.json"\n\n[model]')
-    return bundle.replace({"shown.json": json.dumps(shown).encode()})
+from tests.fakes.running_service import RunningService
+from tests.integration.examples.conftest import Order
 
 
 def calls(house: RunningService, found: dict[str, Any], stage: str) -> list[Any]:
