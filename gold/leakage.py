@@ -2,7 +2,7 @@
 
 Text of the holdout is a leak in any artifact. Text of dev cases is memorizing in a program; a
 prompt may hold a bounded number of dev cases, as demonstrations. What the incumbent, the dataset's
-schema and rules, or cases of several groups have as well is nobody's secret.
+schema and rules, or dev cases of several groups have as well is nobody's secret.
 """
 
 import json
@@ -35,7 +35,8 @@ MAX_DEMONSTRATIONS = 16
 """Dev cases that a prompt may quote; few-shot prompts use three to ten."""
 
 TEMPLATE_GROUPS = 3
-"""Text in cases of so many groups is a template of the dataset's author, no case's own."""
+"""Text in dev cases of so many groups is a template of the dataset's author, no case's own. The
+holdout's groups do not count: whether dev text is a template would tell what the holdout says."""
 
 MAX_SHOWN = 20
 """Leaks in a report: the first ones tell enough."""
@@ -258,7 +259,8 @@ class _Quotes:
     def _is_template(self, window: str) -> bool:
         groups: set[str] = set()
         for reference in self._references:
-            groups |= reference.groups_with(window, TEMPLATE_GROUPS)
+            if reference.part is Part.DEV:
+                groups |= reference.groups_with(window, TEMPLATE_GROUPS)
         return len(groups) >= TEMPLATE_GROUPS
 
 

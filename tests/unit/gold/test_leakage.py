@@ -3,12 +3,13 @@
 import base64
 import json
 import random
+from collections import Counter
 
 import pytest
 
 from aem.artifact import Bundle
 from gold import MAX_DEMONSTRATIONS, GoldCase, GoldDataset, LeakCheck, check_leaks, load_dataset
-from gold.leakage import view_leak_check
+from gold.leakage import TEMPLATE_GROUPS, view_leak_check
 from tests.fakes.bundles import MANIFEST
 from tests.fakes.gold import DATA, gold_files, with_line
 from tests.fakes.prompts import prompt_files
@@ -171,6 +172,23 @@ def test_what_dev_says_too_is_no_secret_of_the_holdout() -> None:
     shared = min(told["dev"] & told["holdout"])
     found = check(dataset, program(f"X = {story(shared)!r}"))
     assert (found.holdout, [leak.path for leak in found.dev]) == ((), ["echo.py"])
+
+
+def test_whether_dev_text_is_a_template_says_nothing_of_the_holdout() -> None:
+    files = gold_files()
+    for number in range(60):
+        case = {"id": f"t{number}", "type": "structure", "group": f"t{number}"}
+        text = f"{story(number % 15)} {number}"  # each story in four groups
+        case["input"] = {"conversation": [{"role": "user", "text": text}]}
+        files = with_line(files, "cases/structure.jsonl", json.dumps(case).encode())
+    dataset = load_dataset(files)
+    told = Counter(
+        int(case.id[1:]) % 15 for case in dataset.cases("dev") if case.id.startswith("t")
+    )
+    rare = next(number for number, groups in sorted(told.items()) if groups < TEMPLATE_GROUPS)
+    often = next(number for number, groups in sorted(told.items()) if groups >= TEMPLATE_GROUPS)
+    assert not check(dataset, program(f"X = {story(rare)!r}")).accepted
+    assert check(dataset, program(f"X = {story(often)!r}")).accepted
 
 
 def test_a_template_of_many_cases_is_nobodys_secret(dataset: GoldDataset) -> None:
