@@ -185,6 +185,12 @@ def text_of(alert: Alert) -> str:
                 f" attempt {data['attempt']}"
             )
         case AlertKind.AUDIT_FAILED:
-            return f"the audit failed: {', '.join(data['statements'])} do not hold"
+            return _audit_failure(data)
         case AlertKind.TEST:
             return "a test: alerts arrive"
+
+
+def _audit_failure(data: Mapping[str, Any]) -> str:
+    broken, bad = data["statements"], data.get("first_bad")
+    text = f"the audit failed: {', '.join(broken)} {'does' if len(broken) == 1 else 'do'} not hold"
+    return f"{text}; first bad: {bad['record']} {bad['id']}: {bad['why']}" if bad else text

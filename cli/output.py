@@ -26,6 +26,7 @@ class ExitCode(IntEnum):
     BAD_INPUT = 7  # the service refused what was sent
     UNAVAILABLE = 8  # the service, or a part of it, does not answer
     NOT_VERIFIED = 9  # an audit found something
+    PARTLY_VERIFIED = 10  # what an audit could check holds, and it could not check all
     INTERRUPTED = 130
 
 

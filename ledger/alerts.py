@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.orm import Session
 
+from aem.proof.audit import AuditReport
 from core.clock import Clock
 from core.ids import derived_id, new_id
 from ledger.cursors import alert_cursor, alert_of
@@ -150,6 +151,15 @@ class Alerts:
         ]
         store.add(session, row, waiting)
         return alert_id
+
+    def audit_failed(self, session: Session, report: AuditReport) -> str:
+        """Tell of an audit that failed, once a day for the same statements."""
+        broken = [name for name, found in report.statements.items() if found.holds is False]
+        subject = f"{self._clock.now():%Y-%m-%d}:{','.join(broken)}"
+        bad = report.first_bad
+        first_bad = None if bad is None else bad.to_json()
+        data = {"statements": broken, "first_bad": first_bad}
+        return self.raise_alert(session, AlertKind.AUDIT_FAILED, subject, data)
 
     def test(self, session: Session, *, actor: str) -> Alert:
         """Raise an alert that says nothing but that alerts arrive."""

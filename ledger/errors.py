@@ -4,6 +4,7 @@ BadRequestError
 |-- AccountCodeError           a text names no account
 |-- BatchError                 a batch is empty, too long, or has a field out of its limits
 |-- BudgetSettingError         a budget's setting makes no sense
+|-- CheckpointError            what was kept elsewhere is no checkpoint
 |-- InvoiceError               an invoice cannot be read
 |-- ReportError                a report is asked for in a way that gives none
 |-- UnboundedCostError         an attempt's cost has no bound that covers it
@@ -58,6 +59,12 @@ class BudgetSettingError(BadRequestError):
     """A budget's definition or setting makes no sense."""
 
     reason = "bad_budget_setting"
+
+
+class CheckpointError(BadRequestError):
+    """What should be a checkpoint that was kept elsewhere is none."""
+
+    reason = "bad_checkpoint"
 
 
 class InvoiceError(BadRequestError):

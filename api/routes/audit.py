@@ -8,17 +8,28 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
+from aem.proof import Checkpoint, Envelope, ProofError
+from aem.proof.payload import parse_json
 from api.auth import Caller, PartsOf
 from api.parts import Parts
 from core.errors import InfrastructureError
 from core.money import MAX_AMOUNT
 from core.principals import Principal, Role
-from ledger import WALLET, AlertKind, CheckpointNotFoundError, Transfer, TransferNotFoundError
+from ledger import (
+    WALLET,
+    CheckpointError,
+    CheckpointNotFoundError,
+    Transfer,
+    TransferNotFoundError,
+)
 
 router = APIRouter(prefix="/api/v1", tags=["audit"])
 
 GZIP_TYPE = "application/gzip"
 PROOF_TYPE = "application/json"
+
+MAX_CHECKPOINTS = 20
+"""Of one audit: they come in its address, which is not endless."""
 
 _GZIP_WINDOW_BITS = 31
 _COMPRESSION_LEVEL = 3
@@ -30,22 +41,32 @@ Size = Annotated[int, Query(ge=0, le=MAX_AMOUNT)]
 
 
 @router.get("/audit/verify")
-def verify(parts: PartsOf, caller: Caller) -> dict[str, Any]:
-    """Check the whole ledger: log, balances, monetary identity, fiat budget, receipts."""
+def verify(
+    parts: PartsOf,
+    caller: Caller,
+    checkpoint: Annotated[list[str] | None, Query(max_length=MAX_CHECKPOINTS)] = None,
+) -> dict[str, Any]:
+    """Check the whole ledger: log, balances, monetary identity, fiat budget, receipts.
+
+    Each `checkpoint` is one that was kept elsewhere, as its JSON text.
+    """
     caller.require(Role.OPERATOR, Role.AUDITOR)
+    outside = [_kept(text) for text in checkpoint or ()]
     with parts.database.reading() as session:
-        report = parts.audit.verify(session).to_json()
-    if not report["verified"]:
-        _tell(parts, report)
-    return report
+        report = parts.audit.verify(session, outside=outside)
+    if not report.verified:
+        with parts.database.transaction() as session:
+            parts.alerts.audit_failed(session, report)
+    return report.to_json()
 
 
-def _tell(parts: Parts, report: dict[str, Any]) -> None:
-    """Let operators hear of an audit that failed, once for the same statements in a day."""
-    broken = [name for name, found in report["statements"].items() if not found["holds"]]
-    subject = f"{parts.clock.now():%Y-%m-%d}:{','.join(broken)}"
-    with parts.database.transaction() as session:
-        parts.alerts.raise_alert(session, AlertKind.AUDIT_FAILED, subject, {"statements": broken})
+def _kept(text: str) -> Envelope:
+    try:
+        envelope = Envelope.from_json(parse_json(text.encode()))
+        Checkpoint.from_payload(envelope.payload)
+    except ProofError as error:
+        raise CheckpointError(f"what was kept elsewhere is no checkpoint: {error}") from error
+    return envelope
 
 
 @router.get("/audit/export", response_class=StreamingResponse)

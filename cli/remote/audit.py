@@ -35,6 +35,12 @@ from cli.remote.files import OutputFile, force_option, save
 LIST_ROWS = 50
 GZIP_MAGIC = b"\x1f\x8b"
 
+_VERDICTS = {
+    True: "verified",
+    False: "NOT VERIFIED",
+    None: "PARTLY VERIFIED: what was checked holds, and not all was checked",
+}
+
 file_type = click.Path(exists=True, dir_okay=False, path_type=Path)
 output_option = click.option(
     "-o", "--output", type=OutputFile(), help="File to write; else print."
@@ -61,23 +67,25 @@ def audit() -> None:
 def verify(
     file: Path | None, kept: tuple[Path, ...], trust_file: Path | None, *, as_json: bool
 ) -> None:
-    """Check log, balances, monetary identity, fiat budget and receipts; exit code 9 if one fails.
+    """Check log, balances, monetary identity, fiat budget and receipts.
 
     FILE is an export, a receipt or a consistency proof: it is checked here, without the service.
-    Without FILE the service checks itself.
+    Without FILE the service checks itself. Exit code 9 if a statement does not hold, 10 if some
+    could not be checked.
     """
+    if file is None and trust_file:
+        raise click.UsageError("--trust goes with a FILE: the service knows its own keys")
+    trust = None if trust_file is None else _read_trust(trust_file)
+    outside = [envelope for path in kept for envelope in _read_kept(path, trust)]
     if file is None:
-        if kept or trust_file:
-            raise click.UsageError("--checkpoint and --trust go with a FILE")
         with connect() as client:
-            report = client.verify_audit()
+            report = client.verify_audit(outside)
     else:
-        trust = None if trust_file is None else _read_trust(trust_file)
-        outside = [envelope for path in kept for envelope in _read_kept(path, trust)]
         report = _verify_file(file, outside, trust, as_json=as_json)
     print_json(report) if as_json else _print_report(report)
-    if not report["verified"]:
-        raise click.exceptions.Exit(ExitCode.NOT_VERIFIED)
+    if report["verified"] is not True:
+        is_bad = report["verified"] is False
+        raise click.exceptions.Exit(ExitCode.NOT_VERIFIED if is_bad else ExitCode.PARTLY_VERIFIED)
 
 
 @audit.command()
@@ -295,7 +303,7 @@ def _print_report(report: dict[str, Any]) -> None:
         print_facts(report)
         return
     for name, finding in report["statements"].items():
-        if not finding["is_checked"]:
+        if finding["holds"] is None:
             say(f"{name:<10} not checked: the file does not have the whole ledger")
             continue
         mark = "holds" if finding["holds"] else "DOES NOT HOLD"
@@ -307,4 +315,4 @@ def _print_report(report: dict[str, Any]) -> None:
             say(f"           first bad: {bad['record']} {bad['id']}{number}: {bad['why']}")
     for sentence in report["not_excluded"]:
         say(f"cannot exclude {sentence}")
-    click.echo("verified" if report["verified"] else "NOT VERIFIED")
+    click.echo(_VERDICTS[report["verified"]])

@@ -142,7 +142,7 @@ class Bank:
                 lines = list(self.export.lines(fresh, **bounds))
         return gzip.compress(b"".join(line + b"\n" for line in lines), compresslevel=1)
 
-    def verify(self, outside: Envelope | None = None) -> AuditReport:
+    def verify(self, *outside: Envelope) -> AuditReport:
         with self.database.reading() as session:
             return self.audit.verify(session, outside=outside)
 

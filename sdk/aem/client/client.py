@@ -12,7 +12,7 @@ from aem.artifact import Bundle
 from aem.client.connection import DEFAULT_TIMEOUT_S, Connection
 from aem.client.events import EventStream
 from aem.client.reports import Reports
-from aem.proof import Envelope
+from aem.proof import Envelope, canonical_json
 
 Json = dict[str, Any]
 
@@ -21,6 +21,9 @@ _JSON_LINES_TYPE = "application/x-ndjson"
 
 EXPORT_SILENCE_S = 120.0
 """How long an export may say nothing, while the service looks for records without an entry."""
+
+AUDIT_SILENCE_S = 3_600.0
+"""How long an audit may say nothing: the service reads its whole ledger before it answers."""
 
 DEFAULT_PATIENCE_S = 60.0
 """How long `events` tries to reach the service before it gives up."""
@@ -198,9 +201,16 @@ class Client:
             "/api/v1/ledger/usage", owner=owner, reference=reference, cursor=cursor, limit=limit
         )
 
-    def verify_audit(self) -> Json:
-        """Let the service verify its own ledger and return what it found."""
-        return self._object("/api/v1/audit/verify")
+    def verify_audit(self, outside: Sequence[Envelope] = ()) -> Json:
+        """Let the service verify its own ledger and return what it found.
+
+        Args:
+            outside: checkpoints kept elsewhere, which its log must fit; at most 20.
+        """
+        query = {"checkpoint": [canonical_json(kept.to_json()).decode() for kept in outside]}
+        pieces = self._connection.download("/api/v1/audit/verify", query, AUDIT_SILENCE_S)
+        result: Json = json.loads(b"".join(pieces))
+        return result
 
     def export_audit(self, *, start: int | None = None, end: int | None = None) -> Iterator[bytes]:
         """Yield the ledger's export (`aem.proof.audit`) as it comes; by default all of it."""

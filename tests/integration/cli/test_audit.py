@@ -3,13 +3,22 @@
 import gzip
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from aem.proof import Checkpoint, Envelope
+from aem.proof import (
+    CHECKPOINT_PAYLOAD_TYPE,
+    Checkpoint,
+    Envelope,
+    KeyPurpose,
+    sign_envelope,
+)
 from cli.main import cli
 from cli.output import ExitCode
 from core.signing import KeyFileSigner
@@ -92,11 +101,18 @@ def test_a_changed_export_names_the_record_and_ends_with_9(aem: Aem) -> None:
 def test_a_part_of_the_log_is_exported(aem: Aem) -> None:
     ended = aem.run("export", aem.path("part.gz"), "--from", "1", "--to", "3")
     assert ended.exit_code == 0, ended.output
-    report = json.loads(aem.offline("verify", aem.path("part.gz"), "--json").output)
-    assert report["verified"] is True
-    assert report["statements"]["balances"]["is_checked"] is False
-    shown = aem.offline("verify", aem.path("part.gz")).output
-    assert "balances   not checked: the file does not have the whole ledger\n" in shown
+    ended = aem.offline("verify", aem.path("part.gz"), "--json")
+    assert ended.exit_code == ExitCode.PARTLY_VERIFIED
+    report = json.loads(ended.output)
+    assert report["verified"] is None
+    assert {name: found["holds"] for name, found in report["statements"].items()} == {
+        "log": True,
+        **dict.fromkeys(("balances", "identity", "fiat", "receipts")),
+    }
+    shown = aem.offline("verify", aem.path("part.gz"))
+    assert shown.exit_code == ExitCode.PARTLY_VERIFIED
+    assert "balances   not checked: the file does not have the whole ledger\n" in shown.output
+    assert "\nPARTLY VERIFIED: " in shown.output
     beyond = aem.run("export", aem.path("beyond.gz"), "--from", "1", "--to", "100000")
     assert beyond.exit_code == ExitCode.BAD_INPUT
     assert not (aem.folder / "beyond.gz").exists()
@@ -110,6 +126,56 @@ def test_a_file_that_is_cut_short_holds_nothing(aem: Aem) -> None:
     assert ended.exit_code == ExitCode.NOT_VERIFIED
     assert " holds: " not in ended.output
     assert ended.output.count("not checked: the file does not have the whole ledger") == 4
+    told = json.loads(aem.offline("verify", aem.path("cut.gz"), "--json").output)
+    assert told["verified"] is False
+    assert [found["holds"] for found in told["statements"].values()] == [False, *[None] * 4]
+
+
+def test_the_running_service_is_held_against_what_was_kept(aem: Aem) -> None:
+    aem.run("checkpoint", "-o", aem.path("live.json"))
+    assert "only a checkpoint kept elsewhere" in aem.run("verify").output
+    aem.service.operator.allocate(
+        "acme", to="wallet:acme.bot", amount_utok=1_000_000, reason="after it"
+    )
+    aem.run("checkpoint")
+    live = aem.run("verify", "--checkpoint", aem.path("live.json"))
+    assert live.exit_code == 0, live.output
+    aem.run("export", aem.path("live.gz"))
+    offline = aem.offline("verify", aem.path("live.gz"), "--checkpoint", aem.path("live.json"))
+    told = [
+        [line for line in shown.output.splitlines() if "what follows record" in line]
+        for shown in (live, offline)
+    ]
+    assert told[0] == told[1] != []
+
+
+def test_the_running_service_is_caught_by_a_checkpoint_that_it_does_not_fit(aem: Aem) -> None:
+    signer = aem.service.built.parts.signer
+    with aem.service.parts.database.reading() as session:
+        honest = Checkpoint.from_payload(aem.service.parts.checkpoints.latest(session).payload)
+    other = replace(honest, root=b"r" * 32)
+    forged = sign_envelope(
+        payload_type=CHECKPOINT_PAYLOAD_TYPE,
+        payload=other.to_payload(),
+        sign=partial(signer.sign, KeyPurpose.CHECKPOINT),
+    )
+    (aem.folder / "other.json").write_text(json.dumps(forged.to_json()))
+    ended = aem.run("verify", "--checkpoint", aem.path("other.json"), "--json")
+    assert ended.exit_code == ExitCode.NOT_VERIFIED
+    report = json.loads(ended.output)
+    assert (report["first_bad"]["id"], report["statements"]["log"]["holds"]) == ("outside", False)
+    (alert,) = [
+        found
+        for found in aem.service.operator.alerts()["items"]
+        if found["kind"] == "audit_failed"
+    ]
+    assert alert["text"].startswith("the audit failed: log does not hold; first bad: checkpoint")
+    headers = {"Authorization": f"Bearer {aem.service.secret('auditor')}"}
+    for text in ("{}", "x", json.dumps(forged.to_json() | {"payload": "AAAA"})):
+        refused = httpx.get(
+            f"{aem.service.url}/api/v1/audit/verify", params={"checkpoint": text}, headers=headers
+        )
+        assert (refused.status_code, refused.json()["reason"]) == (400, "bad_checkpoint")
 
 
 def test_a_receipt_is_proven_fetched_and_verified_offline(aem: Aem) -> None:
@@ -207,7 +273,8 @@ def test_who_may_see_what(aem: Aem) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (("verify", "--checkpoint", "{own}"), ExitCode.USAGE),
+        (("verify", "--trust", "{own}"), ExitCode.USAGE),
+        (("verify", "--checkpoint", "{own}"), ExitCode.BAD_INPUT),
         (("verify", "{missing}"), ExitCode.USAGE),
         (("verify", "{text}"), ExitCode.BAD_INPUT),
         (("prove",), ExitCode.USAGE),

@@ -1,6 +1,6 @@
 # ruff: noqa: S608 - statements are made of our own names
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,7 +22,7 @@ from tests.fakes.intruder import tamper
 from tests.fakes.keys import FakeKeys
 
 
-def audit_after(bank: Bank, *statements: str, outside: Envelope | None = None) -> AuditReport:
+def audit_after(bank: Bank, *statements: str, outside: Sequence[Envelope] = ()) -> AuditReport:
     """Audit what an intruder's statements leave, then take them back."""
     with Session(bank.database.writing_engine) as session:
         tamper(session.connection(), *statements)
@@ -259,7 +259,7 @@ def test_a_log_that_was_cut_back_is_behind_its_checkpoints(used: Bank) -> None:
     assert bad is not None
     assert (bad.record, bad.id) == ("checkpoint", str(size))
     hidden = audit_after(
-        used, cut, f"DELETE FROM ledger_checkpoints WHERE size = {size}", outside=outside
+        used, cut, f"DELETE FROM ledger_checkpoints WHERE size = {size}", outside=[outside]
     ).log.first_bad
     assert hidden is not None
     assert (hidden.record, hidden.id) == ("checkpoint", "outside")

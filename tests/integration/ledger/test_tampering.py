@@ -37,7 +37,7 @@ class Scene:
                 attack(self.bank, session)
                 session.flush()
             return {
-                "live": self.bank.audit.verify(session, outside=self.kept[-1]),
+                "live": self.bank.audit.verify(session, outside=self.kept[-1:]),
                 "export": verify_export(
                     io.BytesIO(self.bank.exported(session)),
                     outside=self.kept,

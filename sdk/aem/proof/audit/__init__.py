@@ -13,8 +13,9 @@ from aem.proof.audit.export import (
     problem_line,
     state_line,
 )
-from aem.proof.audit.findings import AuditReport, BadRecord, Finding
+from aem.proof.audit.findings import UNCHECKED, AuditReport, BadRecord, Finding
 from aem.proof.audit.log_check import LogCheck
+from aem.proof.audit.outside import OutsideCheckpoints, unproven
 from aem.proof.audit.receipt import (
     CONSISTENCY_FORMAT,
     RECEIPT_FORMAT,
@@ -34,6 +35,7 @@ __all__ = [
     "RECEIPT_FORMAT",
     "RECORD_MISSING",
     "RECORD_UNREADABLE",
+    "UNCHECKED",
     "AccountKind",
     "AuditReport",
     "BadRecord",
@@ -44,6 +46,7 @@ __all__ = [
     "Finding",
     "LogCheck",
     "MoneyRun",
+    "OutsideCheckpoints",
     "Receipt",
     "checkpoint_line",
     "format_of",
@@ -52,5 +55,6 @@ __all__ = [
     "problem_line",
     "require_same",
     "state_line",
+    "unproven",
     "verify_export",
 ]

@@ -43,19 +43,22 @@ class Finding:
     is_checked: bool = True
 
     @property
-    def holds(self) -> bool:
-        """Whether nothing breaks the statement, as far as it was checked."""
-        return self.first_bad is None
+    def holds(self) -> bool | None:
+        """Whether nothing breaks the statement; None where it was not checked: nobody knows."""
+        return self.first_bad is None if self.is_checked else None
 
     def to_json(self) -> dict[str, Any]:
         """Write the finding as JSON."""
         bad = self.first_bad
         return {
             "holds": self.holds,
-            "is_checked": self.is_checked,
             "figures": dict(self.figures),
             "first_bad": None if bad is None else bad.to_json(),
         }
+
+
+UNCHECKED = Finding(figures={}, first_bad=None, is_checked=False)
+"""Of a statement of which the evidence at hand says nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +89,10 @@ class AuditReport:
         return {name: value for name, value in vars(self).items() if isinstance(value, Finding)}
 
     @property
-    def verified(self) -> bool:
-        """Whether all statements hold."""
-        return all(finding.holds for finding in self.statements.values())
+    def verified(self) -> bool | None:
+        """Whether all statements hold; None where what was checked holds, and not all was."""
+        found = {finding.holds for finding in self.statements.values()}
+        return False if False in found else None if None in found else True
 
     @property
     def first_bad(self) -> BadRecord | None:

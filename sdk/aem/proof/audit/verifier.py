@@ -16,12 +16,12 @@ from aem.proof.audit.export import (
     ExportHeader,
     read_leaves,
 )
-from aem.proof.audit.findings import AuditReport, Finding
+from aem.proof.audit.findings import UNCHECKED, AuditReport
 from aem.proof.audit.lines import read_json, read_lines
 from aem.proof.audit.log_check import LogCheck
+from aem.proof.audit.outside import OutsideCheckpoints, ahead_of, unproven
 from aem.proof.audit.receipt import believed
 from aem.proof.audit.run import MoneyFindings, MoneyRun
-from aem.proof.checkpoint import Checkpoint
 from aem.proof.dsse import Envelope
 from aem.proof.errors import MalformedError
 from aem.proof.keys import KeyPurpose, TrustedKey
@@ -35,8 +35,6 @@ _UNREADABLE = b""
 """Stands for the hash of a record that has no bytes: equal to no leaf."""
 
 _LEAF_PREFIX = b"\x00"
-_UNCHECKED = Finding(figures={}, first_bad=None, is_checked=False)
-_NEVER = -1
 
 
 def verify_export(
@@ -63,7 +61,7 @@ def verify_export(
     first = next(batches, [b""])
     header = ExportHeader.from_line(first[0])
     keys = believed(header.trust, trust).keys_for(KeyPurpose.CHECKPOINT)
-    verifier = _Verifier(header, keys, _Outside(outside))
+    verifier = _Verifier(header, keys, OutsideCheckpoints(outside))
     try:
         for lines in chain([first[1:]], batches):
             verifier.read_all(lines)
@@ -71,45 +69,26 @@ def verify_export(
     except MalformedError as error:
         verifier.log.blame("export", f"line {verifier.line}", str(error))
     report = verifier.finish()
-    return AuditReport(**vars(report) | {"not_excluded": _not_excluded(verifier, outside, trust)})
-
-
-class _Outside:
-    """Checkpoints kept elsewhere, by size."""
-
-    def __init__(self, envelopes: Sequence[Envelope]) -> None:
-        def size_of(envelope: Envelope) -> int:
-            return Checkpoint.from_payload(envelope.payload).size
-
-        self._waiting = sorted(envelopes, key=size_of)
-        self._sizes = [size_of(envelope) for envelope in self._waiting]
-        self.next_size = self._sizes[0] if self._sizes else _NEVER
-
-    def take(self) -> Envelope:
-        """Return the next one, of `next_size`."""
-        envelope = self._waiting.pop(0)
-        self._sizes.pop(0)
-        self.next_size = self._sizes[0] if self._sizes else _NEVER
-        return envelope
+    return AuditReport(**vars(report) | {"not_excluded": _not_excluded(verifier, trust)})
 
 
 class _Verifier:
     """The state of one pass."""
 
     def __init__(
-        self, header: ExportHeader, keys: Sequence[TrustedKey], outside: _Outside
+        self, header: ExportHeader, keys: Sequence[TrustedKey], outside: OutsideCheckpoints
     ) -> None:
         self.header = header
         self.log = LogCheck(keys=keys, origin=header.origin, start=header.start)
         self.line = 1
         self._money = MoneyRun()
         self._add_money = self._money.add
-        self._outside = outside
+        self.outside = outside
         self._sealed: Iterator[bytes] = iter(())
         self._accounts: dict[str, Mapping[str, Any]] = {}
         self._holds: list[Mapping[str, Any]] = []
         self._end: ExportEnd | None = None
-        self._check_outside()
+        outside.check(self.log)
 
     def read_all(self, lines: Sequence[bytes]) -> None:
         """Take the next lines.
@@ -142,8 +121,8 @@ class _Verifier:
         if sealed is None:
             raise MalformedError(f"record {self.log.size} has no sealed leaf")
         self.log.add(sealed, computed, record, record_id)
-        if self._outside.next_size == self.log.size:
-            self._check_outside()
+        if self.outside.next_size == self.log.size:
+            self.outside.check(self.log)
 
     def _read_other(self, line: bytes) -> None:
         try:
@@ -176,7 +155,7 @@ class _Verifier:
         fields = require_object(value, ("checkpoint", "size"), "a checkpoint")
         size = require_count(fields["size"], "size")
         if size > self.log.size:
-            self.log.blame("checkpoint", str(size), _ahead(self.log))
+            self.log.blame("checkpoint", str(size), ahead_of(self.log))
             return
         try:
             self.log.check(Envelope.from_json(fields["checkpoint"]), name=str(size))
@@ -197,66 +176,31 @@ class _Verifier:
         else:
             raise MalformedError(f"{fields['problem']!r} is no problem of an export")
 
-    def _check_outside(self) -> None:
-        while self._outside.next_size == self.log.size:
-            self.log.check(self._outside.take(), name="outside", is_outside=True)
-
     def finish(self) -> AuditReport:
         """Compare the whole with the last line."""
         if self._end is None:
             self.log.blame("export", f"line {self.line}", "is the last, and not the end")
         elif self.log.size != self.header.size or next(self._sealed, None) is not None:
             self.log.blame("export", "end", f"not all {self.header.size} records are there")
-        while self._outside.next_size != _NEVER:
-            self._blame_unreached(self._outside.next_size)
-            self._outside.take()
+        if self.header.is_whole:
+            self.outside.blame_unreached(self.log)
         head = self._end.head if self._end else self.header.start
         log = self.log.finish(head, unsealed=self._end.unsealed if self._end else None)
         money: MoneyFindings | None = None
         if self.header.is_whole and not self.is_cut_short:
             money = self._money.finish(self._accounts.values(), self._holds)
         parts = ("balances", "identity", "fiat", "receipts")
-        return AuditReport(log=log, **(vars(money) if money else dict.fromkeys(parts, _UNCHECKED)))
+        return AuditReport(log=log, **(vars(money) if money else dict.fromkeys(parts, UNCHECKED)))
 
     @property
     def is_cut_short(self) -> bool:
         """Whether reading stopped before the file's last line."""
         return self._end is None
 
-    def _blame_unreached(self, size: int) -> None:
-        if size > self.log.size and self.header.is_whole:
-            self.log.blame("checkpoint", "outside", _ahead(self.log))
 
-
-def _ahead(log: LogCheck) -> str:
-    return f"is ahead of the log, which has {log.size} records"
-
-
-def _not_excluded(
-    verifier: _Verifier, outside: Sequence[Envelope], trust: TrustRoot | None
-) -> tuple[str, ...]:
-    """Say what this evidence cannot show, so that nobody takes it for more than it is."""
-    log, found = verifier.log, []
-    reached = [
-        size
-        for size in (Checkpoint.from_payload(envelope.payload).size for envelope in outside)
-        if verifier.header.start.size <= size <= log.size
-    ]
-    if not reached:
-        found.append(
-            "that whoever holds the checkpoint key rewrote the whole log, or that this is an older"
-            " state of it, cut back: only a checkpoint kept elsewhere shows that (--checkpoint)"
-        )
-    elif max(reached) < log.size:
-        found.append(
-            f"that whoever holds the checkpoint key rewrote what follows record {max(reached)},"
-            " or cut it off: no checkpoint kept elsewhere is newer"
-        )
-    if log.signed_size < log.size:
-        found.append(
-            f"changes to the last {log.size - log.signed_size} records: no signed checkpoint"
-            " covers them"
-        )
+def _not_excluded(verifier: _Verifier, trust: TrustRoot | None) -> tuple[str, ...]:
+    """Say what this evidence cannot show."""
+    found = unproven(verifier.log, verifier.outside, start=verifier.header.start.size)
     if trust is None:
         found.append(
             "that the keys are not the service's: they are those that the file itself names"

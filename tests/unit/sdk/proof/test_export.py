@@ -376,6 +376,11 @@ def test_what_a_file_that_is_cut_off_says_of_money_is_not_checked() -> None:
     for lines in (LINES[:2], LINES[:-1]):
         report = verified(lines)
         assert [name for name, found in report.statements.items() if found.is_checked] == ["log"]
+        told = report.to_json()["statements"]
+        assert {name: found["holds"] for name, found in told.items()} == {
+            "log": False,
+            **dict.fromkeys(("balances", "identity", "fiat", "receipts")),
+        }
         assert any("read to its end" in sentence for sentence in report.not_excluded)
     assert all(found.is_checked for found in verified(LINES).statements.values())
 
@@ -433,9 +438,13 @@ def test_a_part_of_the_log_is_checked_as_far_as_it_goes() -> None:
     part = [head.to_line(), leaves, *LINES[5:8], end]
     kept = [signed_checkpoint(tree_of(size), KEYS) for size in (1, 2, 3)]
     report = verified(part, outside=kept)
-    assert report.verified
-    assert not report.balances.is_checked
+    assert report.verified is None
+    assert (report.log.holds, report.balances.holds) == (True, None)
     assert any("part of the log" in sentence for sentence in report.not_excluded)
+    other = tree_of(2)
+    other.append(b"x" * 32)
+    rewritten = verified(part, outside=[kept[0], signed_checkpoint(other, KEYS)])
+    assert rewritten.verified is False, "one from before the part hides none that is in it"
     forged = [*part[:2], record_line(transfer(2, memo="x")), *part[3:]]
     assert first_bad(forged).number == 2
     other_start = Frontier(size=2, peaks=(b"x" * 32,))
