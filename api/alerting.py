@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 from core.clock import Clock
 from core.database import Database, format_instant
 from core.money import format_tokens, format_usd
-from ledger import Alert, AlertKind, Alerts, DueDelivery
+from ledger import Alert, AlertKind, Alerts, DueDelivery, Enforcement
 
 LOOK_INTERVAL_S = 1.0
 TIMEOUT_S = 5.0
@@ -161,36 +161,68 @@ def slack_json(alert: Alert) -> dict[str, Any]:
 
 def text_of(alert: Alert) -> str:
     """Say an alert in a sentence."""
-    data = alert.data
-    match alert.kind:
-        case AlertKind.BUDGET_THRESHOLD:
-            return (
-                f"{data['percent']} % of the day's budget of {data['budget']} are taken on"
-                f" {data['day']}: {format_usd(data['taken_nusd'])} of"
-                f" {format_usd(data['limit_nusd'])} USD, held ones included"
-            )
-        case AlertKind.BUDGET_FORECAST:
-            return (
-                f"at this pace {data['budget']} would spend"
-                f" {format_usd(data['forecast_nusd'])} USD on {data['day']}, and"
-                f" {format_usd(data['limit_nusd'])} are its limit: work will be refused before"
-                " the day ends"
-            )
-        case AlertKind.OPERATOR_LOSS:
-            loss_nusd = data.get("overbilled_nusd", data.get("loss_nusd", 0))
-            return f"{data['provider']} bills {format_usd(loss_nusd)} USD above its bounds"
-        case AlertKind.RESERVE_SHORTFALL:
-            return (
-                f"the reserve lacks {format_tokens(data['shortfall_utok'])} tokens for the lost"
-                f" attempt {data['attempt']}"
-            )
-        case AlertKind.AUDIT_FAILED:
-            return _audit_failure(data)
-        case AlertKind.TEST:
-            return "a test: alerts arrive"
+    return _SENTENCES[alert.kind](alert.data)
+
+
+def _threshold(data: Mapping[str, Any]) -> str:
+    return (
+        f"{data['percent']} % of the day's budget of {data['budget']} are taken on"
+        f" {data['day']}: {format_usd(data['taken_nusd'])} of"
+        f" {format_usd(data['limit_nusd'])} USD, held ones included"
+    )
+
+
+def _forecast(data: Mapping[str, Any]) -> str:
+    follows = (
+        "observe-only mode will let it be passed"
+        if data.get("enforcement") == Enforcement.OBSERVE
+        else "work will be refused before the day ends"
+    )
+    return (
+        f"at this pace {data['budget']} would spend {format_usd(data['forecast_nusd'])} USD on"
+        f" {data['day']}, and {format_usd(data['limit_nusd'])} are its limit: {follows}"
+    )
+
+
+def _loss(data: Mapping[str, Any]) -> str:
+    loss_nusd = data.get("overbilled_nusd", data.get("loss_nusd", 0))
+    return f"{data['provider']} bills {format_usd(loss_nusd)} USD above its bounds"
+
+
+def _shortfall(data: Mapping[str, Any]) -> str:
+    return (
+        f"the reserve lacks {format_tokens(data['shortfall_utok'])} tokens for the lost"
+        f" attempt {data['attempt']}"
+    )
+
+
+def _overrun(data: Mapping[str, Any]) -> str:
+    return (
+        f"the limit of {data['limit_of']} for {data['day']} is passed, for {data['owner']}:"
+        " observe-only mode refuses nothing"
+    )
+
+
+def _overdraft(data: Mapping[str, Any]) -> str:
+    return (
+        f"{data['account']} was lent {format_tokens(data['lent_utok'])} tokens, for {data['for']}"
+        f" of {data['owner']}: observe-only mode refuses nothing"
+    )
 
 
 def _audit_failure(data: Mapping[str, Any]) -> str:
     broken, bad = data["statements"], data.get("first_bad")
     text = f"the audit failed: {', '.join(broken)} {'does' if len(broken) == 1 else 'do'} not hold"
     return f"{text}; first bad: {bad['record']} {bad['id']}: {bad['why']}" if bad else text
+
+
+_SENTENCES: Mapping[AlertKind, Callable[[Mapping[str, Any]], str]] = {
+    AlertKind.BUDGET_THRESHOLD: _threshold,
+    AlertKind.BUDGET_FORECAST: _forecast,
+    AlertKind.OPERATOR_LOSS: _loss,
+    AlertKind.RESERVE_SHORTFALL: _shortfall,
+    AlertKind.BUDGET_OVERRUN: _overrun,
+    AlertKind.OVERDRAFT: _overdraft,
+    AlertKind.AUDIT_FAILED: _audit_failure,
+    AlertKind.TEST: lambda _data: "a test: alerts arrive",
+}

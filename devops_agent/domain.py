@@ -85,7 +85,8 @@ class OrderMoney:
     """What became of the escrow, in micro-tokens.
 
     ``escrowed = fee + metered + returned``; ``refunded`` is what the buyer got back in all:
-    `returned` from escrow and, after a failure of the service, `metered` from the reserve.
+    `returned` from escrow and, after a failure of the service, `metered` from the reserve, less
+    what is `repaid` of what observe-only mode had `lent` for the escrow.
     """
 
     escrowed_utok: int
@@ -93,16 +94,23 @@ class OrderMoney:
     metered_utok: int = 0
     returned_utok: int = 0
     compensated_utok: int = 0
+    lent_utok: int = 0
+    repaid_utok: int = 0
 
     @property
     def price_utok(self) -> int:
-        """What the order cost its buyer."""
+        """What the order cost, whoever paid it."""
         return self.fee_utok + self.metered_utok - self.compensated_utok
 
     @property
     def refunded_utok(self) -> int:
         """What the buyer got back."""
-        return self.returned_utok + self.compensated_utok
+        return self.returned_utok + self.compensated_utok - self.repaid_utok
+
+    @property
+    def owed_utok(self) -> int:
+        """What was lent and not given back: with it, observe-only mode paid for the buyer."""
+        return self.lent_utok - self.repaid_utok
 
 
 @dataclass(frozen=True, kw_only=True)

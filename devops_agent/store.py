@@ -56,6 +56,8 @@ orders = Table(
     Column("metered_utok", BigInteger, nullable=False),
     Column("returned_utok", BigInteger, nullable=False),
     Column("compensated_utok", BigInteger, nullable=False),
+    Column("lent_utok", BigInteger, nullable=False),
+    Column("repaid_utok", BigInteger, nullable=False),
     Column("version_digest", String(80)),
     Column("version_number", BigInteger),
     Column("listing_utok", BigInteger),

@@ -6,9 +6,11 @@ from ledger.accounts import (
     ESCROW,
     FIAT_AUTHORITY,
     FIAT_BUDGET,
+    FIAT_OVERRUN,
     FIAT_SPENT,
     MINT,
     OPERATOR_LOSS,
+    OVERDRAFT,
     RESERVE,
     REWARD_POOL,
     SUSPENSE,
@@ -66,6 +68,8 @@ from ledger.errors import (
 )
 from ledger.export import Export
 from ledger.journals import Journals
+from ledger.lending import Lending
+from ledger.loans import Cause, Enforcement
 from ledger.metering import Metering
 from ledger.policy import Budget, BudgetAmounts, BudgetSetting, IssuanceDecision
 from ledger.proofs import Proofs
@@ -82,9 +86,11 @@ __all__ = [
     "ESCROW",
     "FIAT_AUTHORITY",
     "FIAT_BUDGET",
+    "FIAT_OVERRUN",
     "FIAT_SPENT",
     "MINT",
     "OPERATOR_LOSS",
+    "OVERDRAFT",
     "RESERVE",
     "REWARD_POOL",
     "SUSPENSE",
@@ -115,11 +121,13 @@ __all__ = [
     "BudgetSettingError",
     "BudgetState",
     "Budgets",
+    "Cause",
     "CheckpointError",
     "CheckpointNotFoundError",
     "Checkpoints",
     "Delivery",
     "DueDelivery",
+    "Enforcement",
     "Export",
     "Hold",
     "IdempotencyKeyReusedError",
@@ -129,6 +137,7 @@ __all__ = [
     "IssuanceDecision",
     "Journals",
     "Ledger",
+    "Lending",
     "LogDamagedError",
     "Metering",
     "Move",

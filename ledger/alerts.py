@@ -21,6 +21,7 @@ from core.clock import Clock
 from core.ids import derived_id, new_id
 from ledger.cursors import alert_cursor, alert_of
 from ledger.domain import Page
+from ledger.loans import Enforcement
 from ledger.policy import Budget
 from ledger.store import alerts as store
 from ledger.store import budgets as budget_store
@@ -56,6 +57,8 @@ class AlertKind(StrEnum):
     BUDGET_FORECAST = "budget_forecast"  # at its pace the day's budget ends before the day
     OPERATOR_LOSS = "operator_loss"  # a provider bills above a bound
     RESERVE_SHORTFALL = "reserve_shortfall"  # the reserve could not burn what was lost
+    BUDGET_OVERRUN = "budget_overrun"  # observe-only mode let a budget's limit be passed
+    OVERDRAFT = "overdraft"  # observe-only mode lent somebody tokens
     AUDIT_FAILED = "audit_failed"  # a statement of the audit does not hold
     TEST = "test"  # somebody asked for one
 
@@ -117,6 +120,7 @@ class Alerts:
         clock: Clock,
         destinations: Sequence[str] = (),
         thresholds_percent: Sequence[int] = DEFAULT_THRESHOLDS_PERCENT,
+        enforcement: Enforcement = Enforcement.ENFORCE,
     ) -> None:
         """Keep the collaborators; no I/O.
 
@@ -124,10 +128,12 @@ class Alerts:
             clock: what alerts are dated by.
             destinations: names of where alerts are told; where there are none, they are kept only.
             thresholds_percent: shares of a day's fiat budget that are told of.
+            enforcement: whether work past a limit is refused, which a forecast says.
         """
         self._clock = clock
         self._destinations = tuple(destinations)
         self._thresholds = tuple(sorted(set(thresholds_percent)))
+        self._enforcement = enforcement
 
     def raise_alert(
         self, session: Session, kind: AlertKind, subject: str, data: Mapping[str, Any]
@@ -167,18 +173,17 @@ class Alerts:
         (alert,) = (found for found in self.page(session).items if found.id == alert_id)
         return alert
 
-    def budget_taken(self, session: Session, *, budget: Budget, day: str, added_nusd: int) -> None:
+    def budget_taken(
+        self, session: Session, *, budget: Budget, day: str, limit_nusd: int, added_nusd: int
+    ) -> None:
         """Tell if the last `added_nusd` took the day's fiat budget to a threshold or past it.
 
-        Taken is what is posted or held, as in Lemma 1. The day's account is locked by the caller.
+        Taken is what is posted or held, as in Lemma 1, and beyond the limit what was lent. The
+        day's account is locked by the caller.
         """
-        account = journal.accounts_by_code(session, [budget.fiat_account(day)]).get(
-            budget.fiat_account(day)
-        )
-        if account is None:
-            return
-        limit_nusd = account.credits_posted
-        taken_nusd = account.debits_posted + account.debits_held
+        codes = (budget.fiat_account(day), budget.overrun_account(day))
+        accounts = journal.accounts_by_code(session, codes).values()
+        taken_nusd = limit_nusd - sum(account.available for account in accounts)
         for percent in self._thresholds:
             if (taken_nusd - added_nusd) * 100 < percent * limit_nusd <= taken_nusd * 100:
                 data = {
@@ -205,20 +210,23 @@ class Alerts:
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         passed = now.astimezone(UTC) - midnight.astimezone(UTC)
         day = root.day_at(now)
-        code = root.fiat_account(day)
-        account = journal.accounts_by_code(session, [code]).get(code)
-        if account is None or passed < FORECAST_AFTER:
+        decision = budget_store.decision(session, name=root.name, day=day)
+        if decision is None or passed < FORECAST_AFTER:
             return
         if metering_store.attempts_of_day(session, day=day) < FORECAST_ATTEMPTS:
             return
-        forecast_nusd = account.debits_posted * _MICROSECONDS_PER_DAY // (passed // _MICROSECOND)
-        if forecast_nusd > account.credits_posted:
+        codes = (root.fiat_account(day), root.overrun_account(day))
+        accounts = journal.accounts_by_code(session, codes).values()
+        spent_nusd = decision.daily_limit_nusd - sum(account.balance for account in accounts)
+        forecast_nusd = spent_nusd * _MICROSECONDS_PER_DAY // (passed // _MICROSECOND)
+        if forecast_nusd > decision.daily_limit_nusd:
             data = {
                 "budget": root.name,
                 "day": day,
-                "spent_nusd": account.debits_posted,
+                "spent_nusd": spent_nusd,
                 "forecast_nusd": forecast_nusd,
-                "limit_nusd": account.credits_posted,
+                "limit_nusd": decision.daily_limit_nusd,
+                "enforcement": self._enforcement.value,
             }
             self.raise_alert(session, AlertKind.BUDGET_FORECAST, f"{root.name}:{day}", data)
 

@@ -10,9 +10,17 @@ from datetime import datetime
 from enum import StrEnum
 
 from core.money import MAX_AMOUNT, ExchangeRate
-from ledger.accounts import BURN, FIAT_SPENT, OPERATOR_LOSS, SUSPENSE, TREASURY
+from ledger.accounts import (
+    BURN,
+    FIAT_OVERRUN,
+    FIAT_SPENT,
+    OPERATOR_LOSS,
+    SUSPENSE,
+    TREASURY,
+)
 from ledger.domain import Batch, Command, Hold, Move, PostHold, VoidHold
-from ledger.errors import UnboundedCostError
+from ledger.errors import BudgetExhaustedError, InsufficientFundsError, UnboundedCostError
+from ledger.loans import Cause
 from ledger.policy import Budget, IssuanceDecision
 
 
@@ -41,6 +49,11 @@ class AttemptRequest:
     bound_nusd: int
     bound_utok: int
     reference: str = ""
+
+    @property
+    def cause(self) -> Cause:
+        """What money is lent for."""
+        return Cause(budget=self.budget, owner=self.owner, reference=self.attempt_id)
 
 
 class AttemptStatus(StrEnum):
@@ -72,6 +85,9 @@ class Attempt:
         charge_utok: what the payer paid: the burn and the congestion premium.
         overbilled_nusd: what the provider bills above the bound.
         shortfall_utok: what a lost attempt should have burned and the reserve did not have.
+        overdraft_utok: what observe-only mode lent the payer at the admission; see `ledger.loans`.
+        overrun_nusd: what it lent the day's fiat budget at the admission.
+        let_pass: the refusals that enforcement would have given, by their reasons.
     """
 
     id: str
@@ -97,13 +113,53 @@ class Attempt:
     charge_utok: int = 0
     overbilled_nusd: int = 0
     shortfall_utok: int = 0
+    overdraft_utok: int = 0
+    overrun_nusd: int = 0
+    let_pass: tuple[str, ...] = ()
     admitted_at: datetime
     ended_at: datetime | None = None
+
+    @property
+    def overrun_account(self) -> str:
+        """Code of the account that lends what the admission day's fiat budget lacks."""
+        return FIAT_OVERRUN.code(*self.fiat_account.split(":")[1:])
+
+    @property
+    def cause(self) -> Cause:
+        """What money is lent for."""
+        return Cause(budget=self.budget, owner=self.owner, reference=self.id)
 
     @property
     def rate(self) -> ExchangeRate:
         """Kappa of the admission day."""
         return ExchangeRate(utok_per_usd=self.utok_per_usd)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lack:
+    """What an attempt's admission lacks, and observe-only mode lends.
+
+    Attributes:
+        is_locked: whether the accounts were locked to find it out.
+        limits: budgets below the root whose limits do not cover it; they hold no money.
+        overrun_nusd: what the day's fiat budget lacks.
+        overdraft_utok: what the payer lacks.
+    """
+
+    is_locked: bool = False
+    limits: tuple[str, ...] = ()
+    overrun_nusd: int = 0
+    overdraft_utok: int = 0
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The refusals that enforcement would have given."""
+        reasons = []
+        if self.limits or self.overrun_nusd:
+            reasons.append(BudgetExhaustedError.reason)
+        if self.overdraft_utok:
+            reasons.append(InsufficientFundsError.reason)
+        return tuple(reasons)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,11 +208,12 @@ def check_bounds(request: AttemptRequest, rate: ExchangeRate) -> None:
         )
 
 
-def admission(request: AttemptRequest, fiat_account: str) -> Batch:
-    """Return the two holds that admit an attempt: fiat first, then tokens."""
+def admission(request: AttemptRequest, fiat_account: str, loans: tuple[Move, ...] = ()) -> Batch:
+    """Return the two holds that admit an attempt, fiat and then tokens, after what is lent."""
     return Batch(
         key=f"{request.attempt_id}:admit",
         commands=(
+            *loans,
             Hold(
                 debit=fiat_account,
                 credit=FIAT_SPENT.code(request.provider),
@@ -181,6 +238,7 @@ def admitted(
     budget: Budget,
     decision: IssuanceDecision,
     hold_ids: tuple[str, str],
+    lack: Lack,
     at: datetime,
 ) -> Attempt:
     """Return the attempt as it is after its admission."""
@@ -197,6 +255,9 @@ def admitted(
         token_hold_id=token_hold_id,
         status=AttemptStatus.ADMITTED,
         liability_nusd=request.bound_nusd,
+        overdraft_utok=lack.overdraft_utok,
+        overrun_nusd=lack.overrun_nusd,
+        let_pass=lack.reasons,
         admitted_at=at,
     )
 
@@ -244,6 +305,30 @@ def loss(attempt: Attempt, *, reserve: str, burn_utok: int) -> tuple[Command, ..
 def release(attempt: Attempt) -> tuple[Command, ...]:
     """Return what frees both holds of an attempt."""
     return VoidHold(hold_id=attempt.fiat_hold_id), VoidHold(hold_id=attempt.token_hold_id)
+
+
+def giving_back(
+    attempt: Attempt, *, freed_nusd: int, freed_utok: int, owed_nusd: int
+) -> tuple[Command, ...]:
+    """Return what gives loans back when an attempt ends.
+
+    Its day gives back as much of what it owes as is freed, whichever attempt that was lent for:
+    so a day owes just what was admitted beyond its budget. Its payer gives back what was lent for
+    this attempt and not used; what it owes for others, it keeps owing.
+
+    Args:
+        attempt: which ends.
+        freed_nusd: what of its fiat bound was not posted.
+        freed_utok: what of its token bound was not charged.
+        owed_nusd: what its day owes.
+    """
+    cause = attempt.cause
+    utok = min(attempt.overdraft_utok, freed_utok)
+    nusd = min(owed_nusd, freed_nusd)
+    return (
+        *cause.give_back(cause.overdraft, attempt.payer, utok),
+        *cause.give_back(attempt.overrun_account, attempt.fiat_account, nusd),
+    )
 
 
 def _post_or_void(hold_id: str, amount: int) -> Command:

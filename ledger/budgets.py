@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from core.clock import Clock
+from core.money import Currency
 from ledger import policy, sealing
 from ledger.accounts import ESCROW, REWARD_POOL, TREASURY, WALLET, class_of
 from ledger.auditor import TokenAuditor
@@ -19,6 +20,7 @@ from ledger.policy import Budget, BudgetAmounts, BudgetSetting, IssuanceDecision
 from ledger.posting import Posting
 from ledger.store import budgets as store
 from ledger.store import journal
+from ledger.store import metering as metering_store
 from ledger.store.tables import row_of
 
 PAGE_LIMIT_ROWS = 500
@@ -33,6 +35,9 @@ class BudgetState:
         next_setting: in force from the next rollover on, if one waits.
         decision: what opened today; None before the day's first use.
         fiat: today's fiat account of the tree.
+        beyond_nusd: what today's work takes above the budget's limit, which observe-only mode
+            alone lets happen; the root's is lent.
+        lent_utok: what was lent in tokens for this budget and all below it, and not given back.
     """
 
     budget: Budget
@@ -43,6 +48,8 @@ class BudgetState:
     treasury: Account
     reserve: Account
     fiat: Account
+    beyond_nusd: int
+    lent_utok: int
 
 
 class Budgets:
@@ -183,7 +190,20 @@ class Budgets:
             treasury=treasury,
             reserve=reserve,
             fiat=fiat,
+            beyond_nusd=self._beyond_nusd(session, budget, day, setting),
+            lent_utok=metering_store.lent(session, path=budget.path, currency=Currency.UTOK),
         )
+
+    def _beyond_nusd(
+        self, session: Session, budget: Budget, day: str, setting: BudgetSetting | None
+    ) -> int:
+        if budget.parent is None:
+            lender = journal.accounts_by_code(session, [budget.overrun_account(day)])
+            return -sum(account.balance for account in lender.values())
+        if setting is None:
+            return 0
+        taken_nusd = metering_store.liability_nusd(session, day=day, path=budget.path)
+        return max(0, taken_nusd - setting.daily_limit_nusd)
 
     def open_day(self, session: Session, name: str) -> IssuanceDecision:
         """Open the tree's current day, or return the decision that opened it.

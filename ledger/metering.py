@@ -1,6 +1,6 @@
 """Metered work: every attempt that can cost fiat is funded before it is dispatched (Lemma 1)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from ledger.accounts import BURN, FIAT_SPENT, OPERATOR_LOSS, RESERVE, SUSPENSE, 
 from ledger.alerts import AlertKind, Alerts
 from ledger.attempts import Attempt, AttemptRequest, AttemptStatus
 from ledger.auditor import TokenAuditor
-from ledger.domain import Batch, Command, Phase, RejectionReason
+from ledger.domain import Account, Batch, Command, Phase, RejectionReason, Transfer
 from ledger.errors import (
     AttemptClosedError,
     AttemptNotFoundError,
@@ -23,7 +23,9 @@ from ledger.errors import (
     InsufficientFundsError,
     UsageError,
 )
-from ledger.policy import Budget
+from ledger.lending import Lending
+from ledger.loans import LOAN_RETURN, Enforcement
+from ledger.policy import Budget, IssuanceDecision
 from ledger.posting import Posting
 from ledger.store import budgets as budget_store
 from ledger.store import journal
@@ -48,32 +50,41 @@ class Metering:
     Everything is idempotent by the attempt's identifier.
     """
 
-    def __init__(self, *, clock: Clock, alerts: Alerts | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        alerts: Alerts | None = None,
+        enforcement: Enforcement = Enforcement.ENFORCE,
+    ) -> None:
         """Keep the collaborators; no I/O.
 
         Args:
             clock: what attempts are dated by.
             alerts: hears of thresholds, losses and shortfalls; None keeps alerts and tells nobody.
+            enforcement: whether attempts that are not covered are refused.
         """
         self._clock = clock
         self._alerts = alerts or Alerts(clock=clock)
         self._posting = Posting(clock=clock, scope="attempt")
         self._auditor = TokenAuditor(clock=clock)
+        self._lending = Lending(clock=clock, alerts=self._alerts, enforcement=enforcement)
 
     def admit(self, session: Session, request: AttemptRequest) -> Attempt:
         """Take both holds and write the attempt; commit before anything is dispatched.
 
         One transaction holds `bound_nusd` on the fiat budget of today, which is opened if need
         be, and `bound_utok` on the payer. Neither hold ever expires: an attempt ends settled,
-        lost or released.
+        lost or released. In observe-only mode what is missing is lent first, in the same batch,
+        and no limit refuses.
 
         Raises:
             BudgetNotFoundError: there is no such budget.
             BudgetNotSetError: the tree has no daily limit yet.
             UnboundedCostError: a bound is not positive, or `bound_utok` does not cover the burn.
             BudgetExhaustedError: the day's rest, or a limit on the way down the tree, does not
-                cover `bound_nusd`.
-            InsufficientFundsError: the payer does not cover `bound_utok`.
+                cover `bound_nusd`, and that is enforced.
+            InsufficientFundsError: the payer does not cover `bound_utok`, and that is enforced.
             IdempotencyKeyReusedError: the identifier came before with another request.
         """
         known = store.attempt(session, request.attempt_id)
@@ -84,12 +95,76 @@ class Metering:
             raise BudgetNotFoundError(f"there is no budget {request.budget[:80]!r}")
         decision = self._auditor.open_day(session, budget)
         attempts.check_bounds(request, decision.rate)
-        self._check_limits(session, budget, decision.day, request.bound_nusd)
-        batch = attempts.admission(request, budget.fiat_account(decision.day))
-        result = self._posting.post(session, batch)
-        if result.first_rejection == (0, RejectionReason.INSUFFICIENT_FUNDS):
-            raise _exhausted(budget.root, decision.day, request.bound_nusd)
-        if result.first_rejection == (1, RejectionReason.INSUFFICIENT_FUNDS):
+        lack = self._lack(session, request, budget, decision.day)
+        known = store.attempt(session, request.attempt_id) if lack.is_locked else None
+        if known is not None:  # admitted by another transaction while we waited for the locks
+            return _same(known, request)
+        transfers = self._take_holds(session, request, budget, decision.day, lack)
+        if transfers is None:  # admitted by another transaction since we looked
+            return _same(self.attempt(session, request.attempt_id), request)
+        *_, fiat_hold, token_hold = transfers
+        attempt = attempts.admitted(
+            request,
+            budget=budget,
+            decision=decision,
+            hold_ids=(fiat_hold.id, token_hold.id),
+            lack=lack,
+            at=self._clock.now(),
+        )
+        store.add_attempt(session, attempt)
+        self._lending.record(session, transfers, attempt.cause)
+        self._tell_admission(session, attempt, budget, decision, lack)
+        return attempt
+
+    def _lack(
+        self, session: Session, request: AttemptRequest, budget: Budget, day: str
+    ) -> attempts.Lack:
+        """Find out what an admission lacks, if that is to be lent, and keep it locked so.
+
+        Raises:
+            BudgetExhaustedError: a limit down the tree does not cover it, and that is enforced.
+        """
+        limits = tuple(self._limits_passed(session, budget, day, request.bound_nusd))
+        if not self._lending.is_observing:
+            if limits:
+                raise _exhausted(limits[0], day, request.bound_nusd)
+            return attempts.Lack()
+        cause = request.cause
+        fiat = budget.fiat_account(day)
+        codes = (
+            fiat,
+            budget.overrun_account(day),
+            request.payer,
+            cause.overdraft,
+            BURN.code(),
+            FIAT_SPENT.code(request.provider),
+        )
+        accounts = journal.lock_accounts(session, codes)
+        return attempts.Lack(
+            is_locked=True,
+            limits=limits,
+            overrun_nusd=max(0, request.bound_nusd - accounts[fiat].available),
+            overdraft_utok=max(0, request.bound_utok - accounts[request.payer].available),
+        )
+
+    def _take_holds(
+        self,
+        session: Session,
+        request: AttemptRequest,
+        budget: Budget,
+        day: str,
+        lack: attempts.Lack,
+    ) -> tuple[Transfer, ...] | None:
+        """Post what admits an attempt; None if another transaction posted it."""
+        cause, fiat = request.cause, budget.fiat_account(day)
+        loans = (
+            *cause.lend(budget.overrun_account(day), fiat, lack.overrun_nusd),
+            *cause.lend(cause.overdraft, request.payer, lack.overdraft_utok),
+        )
+        result = self._posting.post(session, attempts.admission(request, fiat, loans))
+        if not loans and result.first_rejection == (0, RejectionReason.INSUFFICIENT_FUNDS):
+            raise _exhausted(budget.root, day, request.bound_nusd)
+        if not loans and result.first_rejection == (1, RejectionReason.INSUFFICIENT_FUNDS):
             available = journal.lock_accounts(session, [request.payer])[request.payer].available
             raise InsufficientFundsError(
                 f"{request.payer} has {available} utok, and attempt {request.attempt_id} may take"
@@ -98,21 +173,29 @@ class Metering:
                 available_utok=available,
                 needed_utok=request.bound_utok,
             )
-        fiat_hold, token_hold = result.require()
-        if result.is_replay:  # admitted by another transaction since we looked
-            return _same(self.attempt(session, request.attempt_id), request)
-        attempt = attempts.admitted(
-            request,
-            budget=budget,
-            decision=decision,
-            hold_ids=(fiat_hold.id, token_hold.id),
-            at=self._clock.now(),
-        )
-        store.add_attempt(session, attempt)
+        transfers = result.require()
+        return None if result.is_replay else transfers
+
+    def _tell_admission(
+        self,
+        session: Session,
+        attempt: Attempt,
+        budget: Budget,
+        decision: IssuanceDecision,
+        lack: attempts.Lack,
+    ) -> None:
+        """Raise the alerts that an admission causes."""
+        for limit in lack.limits:
+            data = _told(attempt, "owner") | {"for": attempt.id, "limit_of": limit}
+            subject = f"{limit}:{attempt.day}"
+            self._alerts.raise_alert(session, AlertKind.BUDGET_OVERRUN, subject, data)
         self._alerts.budget_taken(
-            session, budget=budget, day=decision.day, added_nusd=request.bound_nusd
+            session,
+            budget=budget,
+            day=attempt.day,
+            limit_nusd=decision.daily_limit_nusd,
+            added_nusd=attempt.bound_nusd,
         )
-        return attempt
 
     def settle(self, session: Session, *, attempt_id: str, lines: Sequence[UsageLine]) -> Attempt:
         """Book what an attempt used.
@@ -134,7 +217,7 @@ class Metering:
         if attempt.status is not AttemptStatus.ADMITTED:
             return _ended(attempt, outcome)
         charge = charge_of(attempt, lines)
-        accounts = journal.lock_accounts(session, _settlement_accounts(attempt))
+        accounts = self._lock_ending(session, attempt, _settlement_accounts(attempt))
         billing = attempts.billing_of(
             cost_nusd=charge.cost_nusd,
             bound_nusd=attempt.bound_nusd,
@@ -145,6 +228,11 @@ class Metering:
             billing,
             burn_utok=charge.burn_utok,
             premium_utok=charge.charge_utok - charge.burn_utok,
+        ) + attempts.giving_back(
+            attempt,
+            freed_nusd=attempt.bound_nusd - billing.posted_nusd,
+            freed_utok=attempt.bound_utok - charge.charge_utok,
+            owed_nusd=_owed_nusd(attempt, accounts),
         )
         ended = replace(
             attempt,
@@ -179,10 +267,13 @@ class Metering:
         if attempt.status is not AttemptStatus.ADMITTED:
             return _ended(attempt, outcome)
         reserve = RESERVE.code(attempt.budget_path.split("/")[0])
-        accounts = journal.lock_accounts(session, _loss_accounts(attempt, reserve))
+        accounts = self._lock_ending(session, attempt, _loss_accounts(attempt, reserve))
         due_utok = attempt.rate.utok_ceil(attempt.bound_nusd)
         burn_utok = min(due_utok, accounts[reserve].available)
         commands = attempts.loss(attempt, reserve=reserve, burn_utok=burn_utok)
+        commands += attempts.giving_back(
+            attempt, freed_nusd=0, freed_utok=attempt.bound_utok, owed_nusd=0
+        )
         ended = replace(
             attempt,
             status=AttemptStatus.LOST,
@@ -217,7 +308,14 @@ class Metering:
             liability_nusd=0,
             ended_at=self._clock.now(),
         )
-        self._post_end(session, attempt, attempts.release(attempt))
+        accounts = self._lock_ending(session, attempt, _hold_accounts(attempt))
+        commands = attempts.release(attempt) + attempts.giving_back(
+            attempt,
+            freed_nusd=attempt.bound_nusd,
+            freed_utok=attempt.bound_utok,
+            owed_nusd=_owed_nusd(attempt, accounts),
+        )
+        self._post_end(session, attempt, commands)
         self._save(session, ended, [])
         return ended
 
@@ -234,8 +332,13 @@ class Metering:
         found = store.open_attempts(session, reference=reference, limit=OPEN_ATTEMPTS_LIMIT_ROWS)
         return tuple(found)
 
-    def _check_limits(self, session: Session, budget: Budget, day: str, bound_nusd: int) -> None:
-        """Hold a limit's budget locked from the check on, so that no two pass it together."""
+    def _limits_passed(
+        self, session: Session, budget: Budget, day: str, bound_nusd: int
+    ) -> Iterator[str]:
+        """Yield budgets whose limits do not cover the bound.
+
+        A limit's budget stays locked from the check on, so that no two pass it together.
+        """
         for name, path in budget.lineage[1:]:
             setting = budget_store.latest_setting(session, name, effective_by=day)
             if setting is None:
@@ -243,7 +346,19 @@ class Metering:
             budget_store.lock_budget(session, name)
             taken_nusd = store.liability_nusd(session, day=day, path=path)
             if taken_nusd + bound_nusd > setting.daily_limit_nusd:
-                raise _exhausted(name, day, bound_nusd)
+                yield name
+
+    def _lock_ending(
+        self, session: Session, attempt: Attempt, codes: tuple[str, ...]
+    ) -> dict[str, Account]:
+        """Lock the accounts that an attempt's end touches; the day's lender comes along, if any.
+
+        Whoever posts to that lender holds the day's account, so it needs no lock of its own.
+        """
+        if attempt.overdraft_utok:
+            codes += (attempt.cause.overdraft,)
+        accounts = journal.lock_accounts(session, codes)
+        return accounts | journal.accounts_by_code(session, [attempt.overrun_account])
 
     def _locked(self, session: Session, attempt_id: str) -> Attempt:
         return _found(store.attempt(session, attempt_id, for_update=True), attempt_id)
@@ -251,10 +366,12 @@ class Metering:
     def _post_end(
         self, session: Session, attempt: Attempt, commands: tuple[Command, ...]
     ) -> tuple[str, ...]:
-        """Post what ends an attempt; return the identifiers of what moved money."""
+        """Post what ends an attempt; return the identifiers of what paid for it."""
         result = self._posting.post(session, Batch(key=f"{attempt.id}:end", commands=commands))
         moved = (Phase.POSTED, Phase.POST)
-        return tuple(transfer.id for transfer in result.require() if transfer.phase in moved)
+        transfers = [one for one in result.require() if one.phase in moved]
+        self._lending.record(session, transfers, attempt.cause)
+        return tuple(one.id for one in transfers if one.kind != LOAN_RETURN)
 
     def _save(self, session: Session, ended: Attempt, records: Sequence[UsageRecord]) -> None:
         store.save_attempt(session, ended)
@@ -269,26 +386,26 @@ def _told(attempt: Attempt, *names: str) -> dict[str, Any]:
     return {"attempt": attempt.id, "budget": attempt.budget, "day": attempt.day, **fields}
 
 
-def _settlement_accounts(attempt: Attempt) -> tuple[str, ...]:
+def _owed_nusd(attempt: Attempt, accounts: Mapping[str, Account]) -> int:
+    lender = accounts.get(attempt.overrun_account)
+    return 0 if lender is None else -lender.balance
+
+
+def _hold_accounts(attempt: Attempt) -> tuple[str, ...]:
     return (
         attempt.fiat_account,
         attempt.payer,
         BURN.code(),
         FIAT_SPENT.code(attempt.provider),
-        OPERATOR_LOSS.code(),
-        TREASURY.code(attempt.budget),
     )
+
+
+def _settlement_accounts(attempt: Attempt) -> tuple[str, ...]:
+    return (*_hold_accounts(attempt), OPERATOR_LOSS.code(), TREASURY.code(attempt.budget))
 
 
 def _loss_accounts(attempt: Attempt, reserve: str) -> tuple[str, ...]:
-    return (
-        attempt.fiat_account,
-        attempt.payer,
-        reserve,
-        BURN.code(),
-        FIAT_SPENT.code(attempt.provider),
-        SUSPENSE.code(attempt.provider),
-    )
+    return (*_hold_accounts(attempt), reserve, SUSPENSE.code(attempt.provider))
 
 
 def _found(attempt: Attempt | None, attempt_id: str) -> Attempt:

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.money import MAX_AMOUNT, ExchangeRate
-from ledger.accounts import FIAT_BUDGET, RESERVE, TREASURY
+from ledger.accounts import FIAT_BUDGET, FIAT_OVERRUN, RESERVE, TREASURY
 from ledger.errors import BudgetSettingError
 
 PPM = 1_000_000
@@ -63,6 +63,10 @@ class Budget:
     def fiat_account(self, day: str) -> str:
         """Return the code of the account that holds a day's fiat budget."""
         return FIAT_BUDGET.code(self.root, day)
+
+    def overrun_account(self, day: str) -> str:
+        """Return the code of the account that lends what a day's fiat budget lacks."""
+        return FIAT_OVERRUN.code(self.root, day)
 
 
 @dataclass(frozen=True, kw_only=True)

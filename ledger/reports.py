@@ -33,7 +33,14 @@ from ledger.store import journal, statements
 from ledger.store import summaries as store
 from ledger.store.summaries import USAGE_KEYS, USAGE_SUMS
 from ledger.summaries import usage_by_key
-from ledger.turnovers import Turnover, class_turnovers, mean_money_utok, money_utok, turnovers
+from ledger.turnovers import (
+    Turnover,
+    class_turnovers,
+    lent_utok,
+    mean_money_utok,
+    money_utok,
+    turnovers,
+)
 
 PAGE_LIMIT_ROWS = 500
 """Most lines of one answer: bounds its size and the time that it takes."""
@@ -252,6 +259,7 @@ class Reports:
             velocity=indicators.velocity(spent_utok, mean_utok),
             spent_utok=spent_utok,
             money_utok=money_utok(session, end),
+            lent_utok=lent_utok(session, end),
             mean_money_utok=int(mean_utok),
         )
 

@@ -106,6 +106,7 @@ class Indicators:
         gini: of all wallets' balances at the window's end; None where they are all empty.
         velocity: times that a token was paid out in the window; None where there was no money.
         spent_utok: what wallets paid out.
+        lent_utok: what observe-only mode had lent at the window's end and not got back.
         mean_money_utok: mean of all tokens outside the contra accounts, weighted by time at every
             full hour.
     """
@@ -117,4 +118,5 @@ class Indicators:
     velocity: float | None
     spent_utok: int
     money_utok: int
+    lent_utok: int
     mean_money_utok: int

@@ -12,12 +12,12 @@ from fractions import Fraction
 
 from sqlalchemy.orm import Session
 
-from ledger.accounts import BURN, MINT
+from ledger.accounts import BURN, MINT, OVERDRAFT
 from ledger.store import summaries as store
 from ledger.summaries import day_of, hour_of
 
 _HOUR = timedelta(hours=1)
-_CONTRA = (MINT.code(), BURN.code())
+_ISSUED = (MINT.code(), BURN.code())
 
 Movement = tuple[str, str, int]
 """Debit, credit and amount."""
@@ -112,7 +112,14 @@ def _single(
 
 def money_utok(session: Session, at: datetime | None) -> int:
     """Return M at an instant: all tokens outside the contra accounts, held ones too."""
-    return -sum(found.balance for found in turnovers(session, at, codes=_CONTRA).values())
+    codes = _contra_codes(session)
+    return -sum(found.balance for found in turnovers(session, at, codes=codes).values())
+
+
+def lent_utok(session: Session, at: datetime | None) -> int:
+    """Return O at an instant: what observe-only mode lent and has not been given back."""
+    lenders = turnovers(session, at, codes=store.codes_of_class(session, OVERDRAFT.prefix))
+    return -sum(found.balance for found in lenders.values())
 
 
 def mean_money_utok(session: Session, start: datetime, end: datetime) -> Fraction:
@@ -136,13 +143,19 @@ def mean_money_utok(session: Session, start: datetime, end: datetime) -> Fractio
 def _changes(session: Session, start: datetime, end: datetime) -> dict[datetime, int]:
     """Return by how much M grew in each hour of a window that begins with a full one."""
     changes: dict[datetime, int] = defaultdict(int)
-    for hour, debits, credits_ in store.hourly(session, codes=_CONTRA, start=start, end=end):
+    codes = frozenset(_contra_codes(session))
+    for hour, debits, credits_ in store.hourly(session, codes=[*codes], start=start, end=end):
         changes[hour] += int(debits) - int(credits_)
     known = store.folded(session)
     for _, at, debit, credit, amount in store.moved_between(session, known, None):
         if start <= at < end:
-            changes[hour_of(at)] += ((debit in _CONTRA) - (credit in _CONTRA)) * amount
+            changes[hour_of(at)] += ((debit in codes) - (credit in codes)) * amount
     return changes
+
+
+def _contra_codes(session: Session) -> list[str]:
+    """Return the token accounts that are no money: named, since sums are found by their codes."""
+    return [*_ISSUED, *store.codes_of_class(session, OVERDRAFT.prefix)]
 
 
 def _microseconds(duration: timedelta) -> int:

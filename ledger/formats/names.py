@@ -14,6 +14,7 @@ OPENING = "Equity:Opening-balances"
 _CLASSES = {
     "mint": "Equity:Mint",
     "burn": "Equity:Burn",
+    "overdraft": "Assets:Overdraft",
     "treasury": "Liabilities:Treasury",
     "reserve": "Liabilities:Reserve",
     "reward-pool": "Liabilities:Reward-pool",
@@ -21,12 +22,16 @@ _CLASSES = {
     "escrow": "Liabilities:Escrow",
     "bond": "Liabilities:Bond",
     "fiat-authority": "Equity:Fiat-authority",
+    "fiat-overrun": "Equity:Fiat-overrun",
     "fiat-budget": "Liabilities:Fiat-budget",
     "fiat-spent": "Liabilities:Fiat-spent",
     "suspense": "Liabilities:Suspense",
     "operator-loss": "Expenses:Operator-loss",
 }
-"""What an account is to the operator: tokens and budgets are owed to those who may spend them."""
+"""What an account is to the operator: tokens and budgets are owed to those who may spend them.
+
+An overdraft is what a borrower owes the operator.
+"""
 
 _PREFIXES = {name: prefix for prefix, name in _CLASSES.items()}
 _ESCAPES = {"-": "--", ".": "-p", "_": "-u"}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, not_, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.money import Currency
@@ -93,11 +93,13 @@ def circulating_utok(session: Session) -> int:
     What is held is part of the balance that it is held on.
     """
     contra = [
-        account_class.prefix
-        for account_class in ACCOUNT_CLASSES.values()
-        if account_class.is_contra and not account_class.names
+        accounts.c.code == kind.prefix
+        if kind.names == 0
+        else accounts.c.code.startswith(f"{kind.prefix}:", autoescape=True)
+        for kind in ACCOUNT_CLASSES.values()
+        if kind.is_contra
     ]
     query = select(
         func.coalesce(func.sum(accounts.c.credits_posted - accounts.c.debits_posted), 0)
-    ).where(accounts.c.currency == Currency.UTOK.value, accounts.c.code.not_in(contra))
+    ).where(accounts.c.currency == Currency.UTOK.value, not_(or_(*contra)))
     return int(session.execute(query).scalar_one())

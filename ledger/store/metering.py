@@ -7,9 +7,10 @@ from sqlalchemy import Select, func, insert, or_, select, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.orm import Session
 
+from core.money import Currency
 from ledger.attempts import Attempt, AttemptStatus
 from ledger.store.bulk import insert_rows
-from ledger.store.tables import attempts, log_entries, row_of, usage
+from ledger.store.tables import attempts, budgets, loans, log_entries, row_of, usage
 from ledger.usage import UsageRecord
 
 
@@ -70,6 +71,24 @@ def add_usage(session: Session, rows: list[dict[str, Any]]) -> None:
     insert_rows(session, usage, rows)
 
 
+def add_loans(session: Session, rows: list[dict[str, Any]]) -> None:
+    """Append loans and what was given back of them."""
+    insert_rows(session, loans, rows)
+
+
+def lent(session: Session, *, path: str, currency: Currency) -> int:
+    """Return what was lent for a budget and all below it, and not given back."""
+    query = (
+        select(func.coalesce(func.sum(loans.c.amount), 0))
+        .join(budgets, budgets.c.name == loans.c.budget)
+        .where(
+            loans.c.currency == currency.value,
+            or_(budgets.c.path == path, budgets.c.path.startswith(f"{path}/", autoescape=True)),
+        )
+    )
+    return int(session.execute(query).scalar_one())
+
+
 def list_usage(
     session: Session, *, owner: str | None, reference: str | None, after: int | None, limit: int
 ) -> Sequence[tuple[int, UsageRecord]]:
@@ -91,7 +110,11 @@ def list_usage(
 
 
 def _attempt(row: RowMapping) -> Attempt:
-    return Attempt(**{**row, "status": AttemptStatus(row["status"])})
+    changed = {
+        "status": AttemptStatus(row["status"]),
+        "let_pass": tuple(row["let_pass"].split()),
+    }
+    return Attempt(**{**row, **changed})
 
 
 def usage_of(row: RowMapping) -> UsageRecord:

@@ -39,6 +39,7 @@ from ledger.store.tables import (
     RECORDS,
     REFERENCE,
     WORD,
+    accounts,
     log_entries,
     transfers,
     usage,
@@ -258,6 +259,14 @@ def _chosen(
         yield account_sums.c.account.in_(codes)
     if prefixes is not None:
         yield account_sums.c.prefix.in_(prefixes)
+
+
+def codes_of_class(session: Session, prefix: str) -> list[str]:
+    """Return the codes of all accounts of a class that has names."""
+    query = select(accounts.c.code).where(
+        accounts.c.code.startswith(f"{prefix}:", autoescape=True)
+    )
+    return list(session.execute(query.order_by(accounts.c.code)).scalars())
 
 
 def moved_of(session: Session, *, codes: Sequence[str], start: datetime, end: datetime) -> Rows:

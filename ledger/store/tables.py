@@ -171,6 +171,9 @@ attempts = Table(
     Column("charge_utok", BigInteger, nullable=False),
     Column("overbilled_nusd", BigInteger, nullable=False),
     Column("shortfall_utok", BigInteger, nullable=False),
+    Column("overdraft_utok", BigInteger, nullable=False),
+    Column("overrun_nusd", BigInteger, nullable=False),
+    Column("let_pass", String(100), nullable=False),
     Column("admitted_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     Index("ix_ledger_attempts_day", "day", "budget_path"),
@@ -203,6 +206,22 @@ usage = Table(
     Column("reference", REFERENCE, nullable=False, index=True),
     Column("transfers", Text, nullable=False),
     Index("ix_ledger_usage_owner_at", "owner", "at"),
+    sqlite_with_rowid=False,
+)
+
+loans = Table(
+    "ledger_loans",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("currency", WORD, nullable=False),
+    Column("account", CODE, ForeignKey(accounts.c.code), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("budget", NAME, ForeignKey(budgets.c.name), nullable=False, index=True),
+    Column("owner", NAME, nullable=False),
+    Column("reference", REFERENCE, nullable=False, index=True),
+    Column("transfer", ID, ForeignKey(transfers.c.id), nullable=False, unique=True),
+    CheckConstraint("amount <> 0", name="amount"),
     sqlite_with_rowid=False,
 )
 
@@ -249,6 +268,7 @@ checkpoints = Table(
 RECORDS: Mapping[str, Table] = {
     "transfer": transfers,
     "usage": usage,
+    "loan": loans,
     "issuance_decision": issuance_decisions,
     "budget_setting": budget_settings,
 }

@@ -2,7 +2,7 @@
 
 import gzip
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from ledger import (
     BudgetAmounts,
     Budgets,
     Checkpoints,
+    Enforcement,
     Export,
     Ledger,
     Metering,
@@ -70,6 +71,11 @@ class Bank:
             metering=Metering(clock=clock),
             audit=Audit(signer=signer, origin=ORIGIN),
         )
+
+    @property
+    def observing(self) -> "Bank":
+        """The same bank, in observe-only mode."""
+        return replace(self, metering=Metering(clock=self.clock, enforcement=Enforcement.OBSERVE))
 
     def do(self, work: Callable[..., Answer], *arguments: Any, **named: Any) -> Answer:
         """Call a service's method in a transaction of its own."""

@@ -18,7 +18,7 @@ from api.alerting import AlertLoop, receivers
 from api.settings import Settings
 from core.database import Database
 from core.errors import AemError
-from ledger import AlertKind, Alerts, Metering, Reconciliations
+from ledger import AlertKind, Alerts, Enforcement, Metering, Reconciliations
 from tests.fakes.bank import TOKEN, USD, Bank, line, request
 from tests.fakes.receiver import Receiver
 
@@ -198,6 +198,38 @@ def test_losses_and_shortfalls_are_told(house: House, receiver: Receiver) -> Non
         "the reserve lacks 1000 tokens for the lost attempt lost-1",
         "sandbox bills 0.5 USD above its bounds",
     }
+
+
+def test_what_observe_only_mode_lets_pass_is_told(house: House, receiver: Receiver) -> None:
+    house.bank.set_budget("acme.bot", daily_limit_nusd=USD)
+    house.metering = Metering(
+        clock=house.bank.clock, alerts=house.alerts, enforcement=Enforcement.OBSERVE
+    )
+    house.admit("beyond", 12 * USD)
+    house.loop.deliver()
+    told = {one.json()["text"] for one in receiver.received}
+    why = ": observe-only mode refuses nothing"
+    assert {text.removesuffix(why) for text in told if text.endswith(why)} == {
+        f"the limit of acme for {DAY} is passed, for acme.bot",
+        f"the limit of acme.bot for {DAY} is passed, for acme.bot",
+        "wallet:acme.bot was lent 3000 tokens, for beyond of acme.bot",
+    }
+    assert (
+        f"100 % of the day's budget of acme are taken on {DAY}: 12 of 10 USD, held ones included"
+    ) in told
+
+
+@pytest.mark.parametrize("enforcement", Enforcement)
+def test_a_forecast_says_what_follows(house: House, enforcement: Enforcement) -> None:
+    alerts = Alerts(clock=house.bank.clock, enforcement=enforcement)
+    house.bank.clock.instant = house.bank.clock.instant.replace(hour=3)
+    for number in range(20):
+        house.admit(f"try-{number}", USD // 10)
+        house.bank.do(house.metering.settle, attempt_id=f"try-{number}", lines=[line(90)])
+    house.bank.do(alerts.forecast)
+    (alert,) = (one for one in house.kept() if one.kind is AlertKind.BUDGET_FORECAST)
+    is_refused = "work will be refused" in api.alerting.text_of(alert)
+    assert is_refused is (enforcement is Enforcement.ENFORCE)
 
 
 def test_a_forecast_needs_a_minimum_of_data_and_is_told_once(house: House) -> None:

@@ -16,6 +16,7 @@ GUARDED = (
     "ledger_holds",
     "ledger_transfers",
     "ledger_usage",
+    "ledger_loans",
     "ledger_log_entries",
     "ledger_checkpoints",
     "ledger_issuance_decisions",

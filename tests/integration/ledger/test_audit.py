@@ -182,6 +182,7 @@ def test_an_honest_ledger_is_verified_with_its_figures(used: Bank) -> None:
         "days": 2,
         "admitted_nusd": 600_000_000 + USD + 5,
         "budget_nusd": 20 * USD,
+        "lent_nusd": 0,
     }
     assert json.loads(json.dumps(report.to_json()))["verified"] is True
 

@@ -200,6 +200,7 @@ def test_saved_tokens_do_not_buy_past_the_days_fiat(funded: Bank) -> None:
         "days": 2,
         "admitted_nusd": 5 * USD,
         "budget_nusd": 15 * USD,
+        "lent_nusd": 0,
     }
 
 

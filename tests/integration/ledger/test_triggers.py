@@ -8,11 +8,12 @@ from sqlalchemy.exc import DBAPIError
 from core.database import metadata
 from ledger import Hold
 from ledger.store.tables import APPEND_ONLY
-from tests.fakes.bank import Bank
+from tests.fakes.bank import TOKEN, USD, Bank
 
 CHANGES = {
     "ledger_transfers": "amount = 1",
     "ledger_usage": "burn_utok = 0",
+    "ledger_loans": "amount = 1",
     "ledger_issuance_decisions": "issued_utok = 1",
     "ledger_budget_settings": "daily_limit_nusd = 1",
     "ledger_log_entries": "record = 'x'",
@@ -25,6 +26,7 @@ def used(funded: Bank) -> Bank:
     """Every append-only table has a row."""
     funded.admit()
     funded.settle()
+    funded.observing.admit("beyond", bound_nusd=20 * USD, bound_utok=20_000 * TOKEN)
     funded.checkpoint()
     return funded
 

@@ -33,7 +33,10 @@ def test_a_class_takes_its_own_names_only() -> None:
 
 def test_only_contra_accounts_and_the_operators_loss_have_no_floor() -> None:
     free = {name for name, kind in ACCOUNT_CLASSES.items() if kind.floor is None}
-    assert free == {"mint", "burn", "fiat-authority", "operator-loss"}
+    lenders = {"overdraft", "fiat-overrun"}
+    assert free == {"mint", "burn", "fiat-authority", "operator-loss"} | lenders
+    assert {name for name, kind in ACCOUNT_CLASSES.items() if kind.is_lender} == lenders
+    assert all(ACCOUNT_CLASSES[name].is_contra for name in lenders)
     assert not OPERATOR_LOSS.is_contra
 
 

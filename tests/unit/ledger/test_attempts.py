@@ -20,9 +20,11 @@ from ledger import (
 from ledger.attempts import (
     Attempt,
     Billing,
+    Lack,
     admission,
     admitted,
     check_bounds,
+    giving_back,
     loss,
     release,
     settlement,
@@ -64,6 +66,14 @@ ATTEMPT = Attempt(
 )
 
 
+LENT = replace(
+    ATTEMPT,
+    overdraft_utok=4,
+    overrun_nusd=3,
+    let_pass=("budget_exhausted", "insufficient_funds"),
+)
+
+
 def moved(debit: str, credit: str, amount: int, kind: str) -> Move:
     return Move(debit=debit, credit=credit, amount=amount, kind=kind, reference="try")
 
@@ -98,9 +108,23 @@ def test_an_admitted_attempt_remembers_its_day_its_rate_and_its_holds() -> None:
         at=NOW,
     )
     found = admitted(
-        REQUEST, budget=budget, decision=decision, hold_ids=("fiat-hold", "token-hold"), at=NOW
+        REQUEST,
+        budget=budget,
+        decision=decision,
+        hold_ids=("fiat-hold", "token-hold"),
+        lack=Lack(),
+        at=NOW,
     )
     assert found == ATTEMPT
+    lacking = admitted(
+        REQUEST,
+        budget=budget,
+        decision=decision,
+        hold_ids=("fiat-hold", "token-hold"),
+        lack=Lack(limits=("acme.bot",), overrun_nusd=3, overdraft_utok=4),
+        at=NOW,
+    )
+    assert lacking == LENT
     assert found.rate == ExchangeRate(utok_per_usd=1_500_000_000) == decision.rate
 
 
@@ -140,6 +164,51 @@ def test_an_unknown_outcome_goes_to_suspense_and_the_reserve_burns() -> None:
         moved("reserve:acme", "burn", 1_500, "burn_by_reserve"),
     )
     assert loss(ATTEMPT, reserve="reserve:acme", burn_utok=0) == (*freed, suspended)
+
+
+def test_what_is_lent_comes_before_the_holds() -> None:
+    loan = moved("overdraft:acme.bot", "escrow:o", 5, "loan")
+    assert REQUEST.cause.lend("overdraft:acme.bot", "escrow:o", 5) == (loan,)
+    assert REQUEST.cause.lend("overdraft:acme.bot", "escrow:o", 0) == ()
+    assert admission(REQUEST, FIAT, (loan,)).commands == (loan, *admission(REQUEST, FIAT).commands)
+
+
+@pytest.mark.parametrize(
+    ("lack", "reasons"),
+    [
+        (Lack(), ()),
+        (Lack(is_locked=True, limits=("acme.bot",)), ("budget_exhausted",)),
+        (Lack(overrun_nusd=1), ("budget_exhausted",)),
+        (Lack(limits=("acme.bot",), overrun_nusd=1), ("budget_exhausted",)),
+        (Lack(overdraft_utok=1), ("insufficient_funds",)),
+        (Lack(overrun_nusd=1, overdraft_utok=1), ("budget_exhausted", "insufficient_funds")),
+    ],
+)
+def test_a_lack_tells_what_enforcement_would_have_refused(
+    lack: Lack, reasons: tuple[str, ...]
+) -> None:
+    assert lack.reasons == reasons
+
+
+@pytest.mark.parametrize(
+    ("freed_nusd", "freed_utok", "owed_nusd", "returned"),
+    [
+        (0, 0, 9, (0, 0)),
+        (2, 3, 9, (2, 3)),
+        (5, 9, 3, (3, 4)),
+        (5, 4, 0, (0, 4)),
+    ],
+)
+def test_a_day_gives_back_what_is_freed_and_a_payer_what_was_lent_for_this(
+    freed_nusd: int, freed_utok: int, owed_nusd: int, returned: tuple[int, int]
+) -> None:
+    commands = giving_back(LENT, freed_nusd=freed_nusd, freed_utok=freed_utok, owed_nusd=owed_nusd)
+    nusd, utok = returned
+    expected = [
+        moved("escrow:o", "overdraft:acme.bot", utok, "loan_return"),
+        moved(FIAT, f"fiat-overrun:acme:{DAY}", nusd, "loan_return"),
+    ]
+    assert list(commands) == [move for move in expected if move.amount]
 
 
 @pytest.mark.parametrize(

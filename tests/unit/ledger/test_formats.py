@@ -14,7 +14,7 @@ from ledger.formats.names import code_of, name_of
 from ledger.formats.texts import plain
 
 NAMES = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,40}\Z")
-BEANCOUNT_NAME = re.compile(r"(Equity|Liabilities|Expenses)(:[A-Z0-9][A-Za-z0-9-]*)+")
+BEANCOUNT_NAME = re.compile(r"(Assets|Equity|Liabilities|Expenses)(:[A-Z0-9][A-Za-z0-9-]*)+")
 
 
 @given(st.sampled_from(sorted(ACCOUNT_CLASSES)), st.lists(NAMES, min_size=2, max_size=2))

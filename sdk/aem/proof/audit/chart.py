@@ -27,7 +27,9 @@ class AccountKind:
         prefix: first part of its codes.
         currency: what its accounts count in.
         names: how many names follow the prefix.
-        is_contra: whether it is the other side of issuance, and so no part of the money.
+        is_contra: whether it is the other side of issuance, burning or lending, and so no part of
+            the money.
+        is_lender: whether it lends what its payers lack, in observe-only mode alone.
         floor: lowest balance less held debits, kept by the database; None where there is none.
     """
 
@@ -35,6 +37,7 @@ class AccountKind:
     currency: Currency
     names: int = 1
     is_contra: bool = False
+    is_lender: bool = False
     floor: int | None = 0
 
     @property
@@ -51,11 +54,18 @@ def _contra(prefix: str, currency: Currency) -> AccountKind:
     return AccountKind(prefix=prefix, currency=currency, names=0, is_contra=True, floor=None)
 
 
+def _lender(prefix: str, currency: Currency, names: int) -> AccountKind:
+    return AccountKind(
+        prefix=prefix, currency=currency, names=names, is_contra=True, is_lender=True, floor=None
+    )
+
+
 CHART: Mapping[str, AccountKind] = {
     kind.prefix: kind
     for kind in (
         _contra("mint", Currency.UTOK),
         _contra("burn", Currency.UTOK),
+        _lender("overdraft", Currency.UTOK, 1),
         _tokens("treasury"),
         _tokens("reserve"),
         _tokens("reward-pool"),
@@ -63,6 +73,7 @@ CHART: Mapping[str, AccountKind] = {
         _tokens("escrow"),
         _tokens("bond"),
         _contra("fiat-authority", Currency.NUSD),
+        _lender("fiat-overrun", Currency.NUSD, 2),
         AccountKind(prefix="fiat-budget", currency=Currency.NUSD, names=2),
         AccountKind(prefix="fiat-spent", currency=Currency.NUSD),
         AccountKind(prefix="suspense", currency=Currency.NUSD),

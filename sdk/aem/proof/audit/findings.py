@@ -70,9 +70,10 @@ class AuditReport:
             checkpoint fits.
         balances: balances rebuilt from the journal equal the stored ones, and none was ever below
             its floor.
-        identity: M = E - B, from rebuilt balances, issuance decisions and usage.
-        fiat: each day's admitted liability (held, spent, in suspense) is within its budget.
-        receipts: every token issued or burned is accounted for by a record that cites it.
+        identity: M = E + O - B, from rebuilt balances, issuance decisions, loans and usage.
+        fiat: each day's admitted liability (held, spent, in suspense) is within its budget, and
+            what observe-only mode lent the day is what it exceeds that by.
+        receipts: every token issued, burned or lent is accounted for by a record that cites it.
         not_excluded: what the evidence at hand cannot show, in sentences.
     """
 

@@ -4,19 +4,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from aem.proof.audit.books_check import Sums
+from aem.proof.audit.chart import CHART
 from aem.proof.audit.findings import Finding, FirstBad
 
 _FIAT_BUDGET = "fiat-budget"
+_UTOK = "utok"
+_LENDERS = tuple(f"{kind.prefix}:" for kind in CHART.values() if kind.is_lender)
 _MINT = "mint"
 _BURN = "burn"
 
 
 class IdentityCheck:
-    """M = E - B: balances, issuance decisions and usage, each from its own records."""
+    """M = E + O - B: balances, issuance decisions, loans and usage, each from its own records."""
 
     def __init__(self) -> None:
         """Start with nothing issued."""
         self.issued_utok = 0
+        self.lent_utok = 0
         self.burned_utok = 0
         self.shortfall_utok = 0
         self._bad = FirstBad()
@@ -30,19 +34,26 @@ class IdentityCheck:
         self.burned_utok += row["burn_utok"]
         self.shortfall_utok += row["shortfall_utok"]
 
+    def add_loan(self, row: Mapping[str, Any]) -> None:
+        """Take the next loan, or what was given back of one."""
+        if row["currency"] == _UTOK:
+            self.lent_utok += row["amount"]
+
     def blame(self, record: str, record_id: str, number: int) -> None:
         """Name a record that cannot be read."""
         self._bad.blame(record, record_id, "cannot be read", number=number)
 
     def finish(self, money_utok: int) -> Finding:
         """Compare with M, rebuilt from the journal."""
-        difference_utok = money_utok - (self.issued_utok - self.burned_utok)
-        if difference_utok:
-            self._bad.blame("money", "utok", f"M exceeds E - B by {difference_utok} utok")
+        explained_utok = self.issued_utok + self.lent_utok - self.burned_utok
+        if money_utok != explained_utok:
+            why = f"M exceeds E + O - B by {money_utok - explained_utok} utok"
+            self._bad.blame("money", _UTOK, why)
         return Finding(
             figures={
                 "money_utok": money_utok,
                 "issued_utok": self.issued_utok,
+                "lent_utok": self.lent_utok,
                 "burned_utok": self.burned_utok,
                 "shortfall_utok": self.shortfall_utok,
             },
@@ -51,17 +62,29 @@ class IdentityCheck:
 
 
 class FiatCheck:
-    """What was admitted on each day stays within that day's fiat budget (Lemma 1)."""
+    """What was admitted on each day stays within that day's fiat budget (Lemma 1).
+
+    What it takes beyond that, it was lent: observe-only mode lends what a day lacks, no more.
+    """
 
     def __init__(self) -> None:
         """Start with no day."""
         self._limits_nusd: dict[str, int] = {}
+        self._lent_nusd: dict[str, int] = {}
+        self._returned_nusd: dict[str, int] = {}
         self._bad = FirstBad()
 
     def add_decision(self, row: Mapping[str, Any]) -> None:
         """Take the next issuance decision."""
         code = f"{_FIAT_BUDGET}:{row['budget']}:{row['day']}"
         self._limits_nusd[code] = row["daily_limit_nusd"]
+
+    def add_loan(self, row: Mapping[str, Any]) -> None:
+        """Take the next loan, or what was given back of one."""
+        if row["currency"] != _UTOK:
+            amount, day = row["amount"], row["account"]
+            sums = self._lent_nusd if amount > 0 else self._returned_nusd
+            sums[day] = sums.get(day, 0) + abs(amount)
 
     def finish(self, sums: Mapping[str, Sums]) -> Finding:
         """Compare with the rebuilt fiat accounts: what left a day's account or is held on it."""
@@ -70,42 +93,59 @@ class FiatCheck:
             code for code in sums if code.startswith(f"{_FIAT_BUDGET}:")
         }
         for code in sorted(days):
-            day, limit_nusd = sums.get(code, Sums(None)), self._limits_nusd.get(code, 0)
-            day_nusd = day.debits_posted + day.debits_held
-            admitted_nusd += day_nusd
-            if day_nusd > limit_nusd:
-                self._blame(code, f"{day_nusd} nusd admitted, {limit_nusd} nusd budgeted")
-            elif day.credits_posted != limit_nusd:
-                self._blame(code, f"{day.credits_posted} nusd funded, {limit_nusd} nusd budgeted")
+            admitted_nusd += self._check_day(code, sums.get(code, Sums(None)))
         figures = {
             "days": len(self._limits_nusd),
             "admitted_nusd": admitted_nusd,
             "budget_nusd": sum(self._limits_nusd.values()),
+            "lent_nusd": sum(self._lent_nusd.values()) - sum(self._returned_nusd.values()),
         }
         return Finding(figures=figures, first_bad=self._bad.record)
+
+    def _check_day(self, code: str, day: Sums) -> int:
+        """Check a day's account; return what was admitted on it, in nusd."""
+        limit_nusd = self._limits_nusd.get(code, 0)
+        lent_nusd, returned_nusd = self._lent_nusd.get(code, 0), self._returned_nusd.get(code, 0)
+        admitted_nusd = day.debits_posted + day.debits_held - returned_nusd
+        beyond_nusd = max(0, admitted_nusd - limit_nusd)
+        if beyond_nusd > lent_nusd - returned_nusd:
+            self._blame(code, f"{admitted_nusd} nusd admitted, {limit_nusd} nusd budgeted")
+        elif beyond_nusd < lent_nusd - returned_nusd:
+            self._blame(code, f"{lent_nusd - returned_nusd} nusd lent, {beyond_nusd} nusd needed")
+        elif day.credits_posted != limit_nusd + lent_nusd:
+            funded_nusd = day.credits_posted - lent_nusd
+            self._blame(code, f"{funded_nusd} nusd funded, {limit_nusd} nusd budgeted")
+        return admitted_nusd
 
     def _blame(self, code: str, why: str) -> None:
         self._bad.blame("fiat_day", code, why)
 
 
 class CitationCheck:
-    """Every token issued or burned is explained by the record that cites its transfer.
+    """Every token issued, burned or lent, and every dollar lent, is explained by a record.
 
-    Memory holds what is not explained yet: records follow their transfers within a transaction.
+    It cites the transfer. Memory holds what is not explained yet: records follow their transfers
+    within a transaction.
     """
 
     def __init__(self) -> None:
         """Start with nothing to explain."""
         self._open: dict[str, tuple[int, int]] = {}  # amount and number by transfer
+        self._open_loans: dict[str, tuple[str, int, int]] = {}  # borrower, amount and number
         self._unpaid: dict[str, tuple[int, str, str, int]] = {}
         self._cited = 0
         self._bad = FirstBad()
 
     def add_transfer(self, row: Mapping[str, Any], number: int) -> None:
         """Take the next transfer."""
-        is_issue_or_burn = row["debit"] == _MINT or row["credit"] == _BURN
-        if is_issue_or_burn and row["phase"] in ("posted", "post"):
+        if row["phase"] not in ("posted", "post"):
+            return
+        if row["debit"] == _MINT or row["credit"] == _BURN:
             self._open[row["id"]] = (row["amount"], number)
+        if row["debit"].startswith(_LENDERS):
+            self._open_loans[row["id"]] = (row["credit"], row["amount"], number)
+        elif row["credit"].startswith(_LENDERS):
+            self._open_loans[row["id"]] = (row["debit"], -row["amount"], number)
 
     def add_decision(self, row: Mapping[str, Any], number: int) -> None:
         """Take the next issuance decision."""
@@ -117,6 +157,15 @@ class CitationCheck:
         cause = ("usage", row["id"], number)
         self._explain(row["attempt_id"], row["transfers"], row["burn_utok"], cause)
 
+    def add_loan(self, row: Mapping[str, Any], number: int) -> None:
+        """Take the next loan, or what was given back of one; each cites one transfer."""
+        found = self._open_loans.pop(row["transfer"], None)
+        if found is None or found[:2] != (row["account"], row["amount"]):
+            why = "cites no transfer that lends or gives back so much"
+            self._bad.blame("loan", row["id"], why, number=number)
+        else:
+            self._cited += 1
+
     def finish(self) -> Finding:
         """Name what is left unexplained, or explained by another amount."""
         for left_utok, record, record_id, number in self._unpaid.values():
@@ -124,6 +173,9 @@ class CitationCheck:
             self._bad.blame(record, record_id, why, number=number)
         for transfer_id, (_, number) in self._open.items():
             why = "issues or burns tokens that no record accounts for"
+            self._bad.blame("transfer", transfer_id, why, number=number)
+        for transfer_id, (_, _, number) in self._open_loans.items():
+            why = "lends money, or takes it back, that no record accounts for"
             self._bad.blame("transfer", transfer_id, why, number=number)
         return Finding(figures={"cited": self._cited}, first_bad=self._bad.record)
 

@@ -40,7 +40,7 @@ class MoneyRun:
                 self._citations.add_transfer(row, number)
             except _UNREADABLE:
                 self._books.blame(str(row.get("id")), number)
-        elif record in ("usage", "issuance_decision"):
+        elif record in ("usage", "issuance_decision", "loan"):
             try:
                 self._add_cause(record, row, number)
             except _UNREADABLE:
@@ -61,6 +61,10 @@ class MoneyRun:
         if record == "usage":
             self._identity.add_usage(row)
             self._citations.add_usage(row, number)
+        elif record == "loan":
+            self._identity.add_loan(row)
+            self._fiat.add_loan(row)
+            self._citations.add_loan(row, number)
         else:
             self._identity.add_decision(row)
             self._fiat.add_decision(row)

@@ -1,0 +1,123 @@
+"""Lending: how observe-only mode pays for what is not covered, and gets back what is not used."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
+from core.clock import Clock
+from core.money import Currency
+from ledger import sealing
+from ledger.alerts import AlertKind, Alerts
+from ledger.books import transfer_id
+from ledger.domain import Batch, Move, Transfer
+from ledger.errors import BudgetNotFoundError
+from ledger.loans import Cause, Enforcement, Loan, loans_of
+from ledger.posting import Posting
+from ledger.store import budgets as budget_store
+from ledger.store import journal
+from ledger.store import metering as store
+from ledger.store.tables import row_of
+
+_SCOPE = "lending"
+
+
+class Lending:
+    """Pays, and lends what the payer lacks if nothing is enforced; in callers' transactions.
+
+    It never commits.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        alerts: Alerts | None = None,
+        enforcement: Enforcement = Enforcement.ENFORCE,
+    ) -> None:
+        """Keep the collaborators; no I/O.
+
+        Args:
+            clock: what transfers are dated by.
+            alerts: hears of loans; None keeps alerts and tells nobody.
+            enforcement: whether what is not covered is refused.
+        """
+        self._clock = clock
+        self._alerts = alerts or Alerts(clock=clock)
+        self._posting = Posting(clock=clock, scope=_SCOPE)
+        self.is_observing = enforcement is Enforcement.OBSERVE
+
+    def pay(self, session: Session, *, key: str, move: Move, cause: Cause) -> int:
+        """Move tokens; in observe-only mode, lend the payer what it lacks of them.
+
+        Idempotent by `key`.
+
+        Returns:
+            What was lent, in utok.
+
+        Raises:
+            InsufficientFundsError: the payer does not cover it, and that is enforced.
+            TransferRejectedError: another rule refuses it.
+            BudgetNotFoundError: there is no such budget.
+        """
+        loan: tuple[Move, ...] = ()
+        if self.is_observing:
+            accounts = journal.lock_accounts(session, [move.debit, move.credit, cause.overdraft])
+            known = self._known_loan(session, key)
+            lacking_utok = max(0, move.amount - accounts[move.debit].available)
+            loan = cause.lend(
+                cause.overdraft, move.debit, lacking_utok if known is None else known
+            )
+        result = self._posting.post(session, Batch(key=key, commands=(*loan, move)))
+        transfers = result.require()
+        if not result.is_replay:
+            self.record(session, transfers, cause)
+        return sum(transfer.amount for transfer in transfers[: len(loan)])
+
+    def _known_loan(self, session: Session, key: str) -> int | None:
+        """Return what was lent under a key before; None if it is new."""
+        names = [transfer_id(f"{_SCOPE}:{key}", position) for position in (0, 1)]
+        found = journal.transfers_by_id(session, names)
+        if not found:
+            return None
+        return found[names[0]].amount if len(found) == len(names) else 0
+
+    def give_back(
+        self, session: Session, *, key: str, account: str, cause: Cause, amount_utok: int
+    ) -> None:
+        """Take so much of a loan back from an account of tokens. Idempotent by `key`.
+
+        Raises:
+            InsufficientFundsError: the account does not have it.
+        """
+        moves = cause.give_back(cause.overdraft, account, amount_utok)
+        if moves:
+            result = self._posting.post(session, Batch(key=key, commands=moves))
+            if not result.is_replay:
+                self.record(session, result.require(), cause)
+
+    def record(self, session: Session, transfers: Sequence[Transfer], cause: Cause) -> None:
+        """Write and seal the records of those transfers that lend or give back; tell of loans."""
+        loans = loans_of(transfers, cause)
+        if not loans:
+            return
+        rows = [row_of(loan) for loan in loans]
+        store.add_loans(session, rows)
+        sealing.enqueue(session, "loan", rows)
+        budget = budget_store.budget(session, cause.budget)
+        if budget is None:
+            raise BudgetNotFoundError(f"there is no budget {cause.budget[:80]!r}")
+        day = budget.day_at(self._clock.now())
+        for loan in loans:
+            if loan.amount > 0:
+                self._tell(session, loan, budget.root, day)
+
+    def _tell(self, session: Session, loan: Loan, root: str, day: str) -> None:
+        known = {"day": day, "budget": loan.budget, "owner": loan.owner, "for": loan.reference}
+        if loan.currency is Currency.UTOK:
+            data = known | {"account": loan.account, "lent_utok": loan.amount}
+            subject = f"{loan.owner}:{day}"
+            self._alerts.raise_alert(session, AlertKind.OVERDRAFT, subject, data)
+        else:
+            data = known | {"limit_of": root, "beyond_nusd": loan.amount}
+            subject = f"{root}:{day}"
+            self._alerts.raise_alert(session, AlertKind.BUDGET_OVERRUN, subject, data)

@@ -1,0 +1,399 @@
+"""Observe-only mode: nothing is refused for lack of money, and every micro-token of it shows."""
+
+import io
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session
+
+from aem.proof.audit import verify_export
+from ledger import (
+    AlertKind,
+    Alerts,
+    AttemptClosedError,
+    BudgetExhaustedError,
+    Cause,
+    Enforcement,
+    IdempotencyKeyReusedError,
+    InsufficientFundsError,
+    Journals,
+    Lending,
+    Move,
+    Reports,
+    UnboundedCostError,
+)
+from tests.fakes.bank import TOKEN, USD, Bank, line, request
+from tests.fakes.bookkeeping import bean_check, hledger_check
+from tests.fakes.intruder import tamper
+
+TODAY = "fiat-budget:acme:2026-01-05"
+OVERRUN = "fiat-overrun:acme:2026-01-05"
+WALLET = "wallet:acme.bot"
+OVERDRAFT = "overdraft:acme.bot"
+
+
+@pytest.fixture
+def observed(funded: Bank) -> Bank:
+    """The day has 10 USD, the wallet 3,000 tokens, and nothing is enforced."""
+    return funded.observing
+
+
+def alerts(bank: Bank) -> list[tuple[AlertKind, str]]:
+    with bank.database.reading() as session:
+        found = Alerts(clock=bank.clock).page(session).items
+    return sorted((one.kind, one.subject) for one in found)
+
+
+def lent(bank: Bank) -> tuple[int, int]:
+    """What is lent in tokens and in fiat, from the accounts that lend."""
+    return -bank.balance(OVERDRAFT), -bank.balance(OVERRUN)
+
+
+def check(bank: Bank) -> None:
+    """Nobody is below zero, all audits agree, and the export says the same without us."""
+    with bank.database.reading() as session:
+        accounts = bank.ledger.accounts(session).items
+    assert all(account.available >= 0 for account in accounts if account.floor == 0)
+    report = bank.verify()
+    assert report.verified, report.to_json()
+    utok, nusd = lent(bank)
+    assert report.identity.figures["lent_utok"] == utok
+    assert report.fiat.figures["lent_nusd"] == nusd
+
+
+def test_what_is_covered_is_not_lent(observed: Bank) -> None:
+    attempt = observed.admit()
+    assert (attempt.overdraft_utok, attempt.overrun_nusd, attempt.let_pass) == (0, 0, ())
+    observed.settle()
+    assert lent(observed) == (0, 0)
+    assert observed.balance(WALLET) == 2_520 * TOKEN
+    assert alerts(observed) == []
+    check(observed)
+
+
+def test_a_day_lends_itself_what_it_lacks(observed: Bank) -> None:
+    observed.fund(WALLET, 6_000 * TOKEN, key="more")
+    attempt = observed.admit(bound_nusd=12 * USD, bound_utok=12_000 * TOKEN)
+    assert attempt.overrun_nusd == 2 * USD
+    assert attempt.overdraft_utok == 3_000 * TOKEN
+    assert attempt.let_pass == ("budget_exhausted", "insufficient_funds")
+    assert lent(observed) == (3_000 * TOKEN, 2 * USD)
+    assert observed.account(TODAY).available == observed.account(WALLET).available == 0
+    assert alerts(observed) == [
+        (AlertKind.BUDGET_OVERRUN, "acme:2026-01-05"),
+        *((AlertKind.BUDGET_THRESHOLD, f"acme:2026-01-05:{n}") for n in (100, 50, 80)),
+        (AlertKind.OVERDRAFT, "acme.bot:2026-01-05"),
+    ]
+    check(observed)
+
+
+@pytest.mark.parametrize(
+    ("used", "owed_utok", "owed_nusd"),
+    [
+        pytest.param(0, 0, 0, id="nothing"),
+        pytest.param(1_000, 0, 0, id="within what there was"),
+        pytest.param(11_000, 9_000 * TOKEN, USD, id="under the bound"),
+        pytest.param(12_000, 9_000 * TOKEN, 2 * USD, id="at the bound"),
+        pytest.param(13_000, 9_000 * TOKEN, 2 * USD, id="above the bound"),
+    ],
+)
+def test_what_is_not_used_goes_back(
+    observed: Bank, used: int, owed_utok: int, owed_nusd: int
+) -> None:
+    """The market price is 20 % above the base price: the charge is 1.2 times the burn."""
+    observed.admit(bound_nusd=12 * USD, bound_utok=12_000 * TOKEN)
+    ended = observed.settle("try-1", line(used))
+    charge = min(1_200 * used * TOKEN // 1_000, 12_000 * TOKEN)
+    assert ended.charge_utok == charge
+    assert lent(observed) == (owed_utok, owed_nusd)
+    assert observed.balance(WALLET) == max(0, 3_000 * TOKEN - charge)
+    assert observed.account(TODAY).available == max(0, 10 - used / 1_000) * USD
+    assert ended.overbilled_nusd == max(0, used - 12_000) * USD // 1_000
+    check(observed)
+    assert observed.settle("try-1", line(used)) == ended
+    assert lent(observed) == (owed_utok, owed_nusd)
+
+
+def test_a_released_attempt_gives_all_back(observed: Bank) -> None:
+    observed.admit(bound_nusd=12 * USD, bound_utok=12_000 * TOKEN)
+    for _ in range(2):
+        observed.do(observed.metering.release, attempt_id="try-1")
+    assert lent(observed) == (0, 0)
+    assert observed.balance(WALLET) == 3_000 * TOKEN
+    assert observed.account(TODAY).available == 10 * USD
+    check(observed)
+
+
+def test_a_lost_attempt_owes_the_day_its_bound_and_the_payer_nothing(observed: Bank) -> None:
+    observed.admit(bound_nusd=12 * USD, bound_utok=12_000 * TOKEN)
+    for _ in range(2):
+        ended = observed.do(observed.metering.lose, attempt_id="try-1")
+    assert lent(observed) == (0, 2 * USD)
+    assert observed.balance(WALLET) == 3_000 * TOKEN
+    assert observed.balance("suspense:sandbox") == 12 * USD
+    assert (ended.burn_utok, ended.shortfall_utok) == (1_000 * TOKEN, 11_000 * TOKEN)
+    check(observed)
+
+
+def test_a_day_owes_just_what_was_admitted_beyond_its_budget(observed: Bank) -> None:
+    """What one attempt frees pays for what was lent for another one."""
+    observed.admit("first", bound_nusd=8 * USD, bound_utok=8_000 * TOKEN)
+    observed.admit("second", bound_nusd=5 * USD, bound_utok=5_000 * TOKEN)
+    assert lent(observed)[1] == 3 * USD
+    observed.settle("second", line(5_000, unit_price_pusd=USD))
+    assert lent(observed)[1] == 3 * USD
+    observed.settle("first", line(1_000, unit_price_pusd=USD))
+    assert lent(observed)[1] == 0
+    assert observed.account(TODAY).available == 4 * USD
+    check(observed)
+
+
+def test_a_payer_keeps_what_is_its_own(observed: Bank) -> None:
+    """What one attempt frees does not pay the debt of another one: that stays to be seen."""
+    observed.admit("own", bound_nusd=3 * USD, bound_utok=3_000 * TOKEN)
+    observed.admit("lent", bound_nusd=USD, bound_utok=1_000 * TOKEN)
+    observed.settle("lent", line(1_000, unit_price_pusd=USD))
+    observed.do(observed.metering.release, attempt_id="own")
+    assert lent(observed)[0] == 1_000 * TOKEN
+    assert observed.balance(WALLET) == 3_000 * TOKEN
+    check(observed)
+
+
+def test_a_limit_down_the_tree_is_let_pass_and_told(observed: Bank) -> None:
+    observed.do(observed.budgets.define, name="deep", parent="acme.bot")
+    observed.set_budget("acme.bot", daily_limit_nusd=USD)
+    observed.set_budget("deep", daily_limit_nusd=USD)
+    for number in range(2):
+        attempt = observed.admit(f"try-{number}", budget="deep", bound_utok=1_000 * TOKEN)
+    assert attempt.let_pass == ("budget_exhausted",)
+    assert (attempt.overdraft_utok, attempt.overrun_nusd) == (0, 0)
+    assert alerts(observed) == [
+        (AlertKind.BUDGET_OVERRUN, "acme.bot:2026-01-05"),
+        (AlertKind.BUDGET_OVERRUN, "deep:2026-01-05"),
+    ]
+    state = observed.do(observed.budgets.state, "acme.bot")
+    assert (state.beyond_nusd, state.lent_utok) == (USD, 0)
+    check(observed)
+
+
+def test_budget_states_and_reports_show_what_is_lent(observed: Bank) -> None:
+    for name in ("acme", "acme.bot"):
+        state = observed.do(observed.budgets.state, name)
+        assert (state.beyond_nusd, state.lent_utok) == (0, 0)
+    observed.admit(bound_nusd=12 * USD, bound_utok=12_000 * TOKEN)
+    observed.settle("try-1", line(11_000, unit_price_pusd=USD))
+    for name, beyond_nusd in (("acme", USD), ("acme.bot", 0)):
+        state = observed.do(observed.budgets.state, name)
+        assert (state.beyond_nusd, state.lent_utok) == (beyond_nusd, 8_000 * TOKEN)
+    observed.clock.advance(hours=1)
+    reports = Reports(clock=observed.clock)
+    with observed.database.reading() as session:
+        assert reports.indicators(session).lent_utok == 8_000 * TOKEN
+        circulating = sum(
+            account.balance
+            for account in observed.ledger.accounts(session).items
+            if account.code.startswith(("wallet:", "treasury:", "reserve:"))
+        )
+        assert reports.indicators(session).money_utok == circulating
+        trial = {one.accounts: one.balance for one in reports.trial_balance(session).lines}
+    assert (trial["overdraft"], trial["fiat-overrun"]) == (-8_000 * TOKEN, -USD)
+
+
+def test_alerts_are_raised_once_a_day(observed: Bank) -> None:
+    for day in range(2):
+        for number in range(3):
+            name = f"try-{day}-{number}"
+            observed.admit(name, bound_nusd=11 * USD, bound_utok=11_000 * TOKEN)
+            observed.settle(name, line(11_000, unit_price_pusd=USD))
+        observed.clock.advance(days=1)
+    kinds = [kind for kind, _ in alerts(observed)]
+    assert kinds.count(AlertKind.BUDGET_OVERRUN) == kinds.count(AlertKind.OVERDRAFT) == 2
+
+
+def test_what_is_no_lack_of_money_is_refused_still(observed: Bank) -> None:
+    for changed in ({"bound_nusd": 0}, {"bound_utok": 1_000 * TOKEN - 1}):
+        with pytest.raises(UnboundedCostError):
+            observed.admit("refused", **changed)
+    with pytest.raises(InsufficientFundsError):
+        observed.fund("wallet:rich", 10**15)
+    move = Move(debit=WALLET, credit="wallet:x", amount=3_000 * TOKEN + 1, kind="gift")
+    with pytest.raises(InsufficientFundsError):
+        observed.post(move).require()
+    for lender in (OVERDRAFT, OVERRUN):
+        rejection = observed.post(replace(move, debit=lender), key=lender).first_rejection
+        assert rejection is not None
+        assert rejection[1] == "account_restricted"
+    assert lent(observed) == (0, 0)
+
+
+def test_an_attempt_is_admitted_once(observed: Bank) -> None:
+    asked: dict[str, Any] = {"bound_nusd": 12 * USD, "bound_utok": 12_000 * TOKEN}
+    first = observed.admit(**asked)
+    assert observed.admit(**asked) == first
+    with pytest.raises(IdempotencyKeyReusedError):
+        observed.admit(**asked | {"bound_nusd": 11 * USD})
+    assert lent(observed) == (9_000 * TOKEN, 2 * USD)
+    observed.settle("try-1", line(0))
+    with pytest.raises(AttemptClosedError):
+        observed.do(observed.metering.release, attempt_id="try-1")
+    check(observed)
+
+
+def test_twins_and_rivals_that_come_together_borrow_what_they_need(observed: Bank) -> None:
+    """Eight threads admit four attempts, each of them twice."""
+    names = [f"try-{number // 2}" for number in range(8)]
+    barrier, found = threading.Barrier(len(names)), []
+
+    def admit(name: str) -> None:
+        barrier.wait()
+        asked = request(name, bound_nusd=4 * USD, bound_utok=4_000 * TOKEN)
+        found.append(observed.database.retry(lambda s: observed.metering.admit(s, asked)))
+
+    threads = [threading.Thread(target=admit, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == len(names)
+    assert lent(observed) == (13_000 * TOKEN, 6 * USD)
+    for name in set(names):
+        observed.settle(name, line(2_000, unit_price_pusd=USD))
+    assert observed.balance("burn") == 8_000 * TOKEN
+    assert lent(observed)[1] == 0
+    check(observed)
+
+
+def test_back_to_enforcing_the_books_are_right(funded: Bank) -> None:
+    observed = funded.observing
+    for number in range(2):
+        observed.admit(f"try-{number}", bound_nusd=7 * USD, bound_utok=7_000 * TOKEN)
+    assert lent(observed) == (11_000 * TOKEN, 4 * USD)
+    with pytest.raises(BudgetExhaustedError):
+        funded.admit("late", bound_nusd=1, bound_utok=TOKEN)
+    funded.settle("try-0", line(7_000, unit_price_pusd=USD))
+    funded.settle("try-1", line(2_000, unit_price_pusd=USD))
+    assert lent(funded) == (6_000 * TOKEN, 0)
+    check(funded)
+    funded.fund("wallet:rich", 2_000 * TOKEN)
+    rich = {"payer": "wallet:rich"}
+    funded.admit("rest", bound_nusd=USD, bound_utok=1_000 * TOKEN, **rich)
+    funded.settle("rest", line(1_000, unit_price_pusd=USD))
+    with pytest.raises(BudgetExhaustedError):
+        funded.admit("more", bound_nusd=1, bound_utok=TOKEN, **rich)
+    funded.clock.advance(days=1)
+    before = lent(funded)[0] - funded.balance("mint") - funded.balance("burn")
+    decision = funded.do(funded.budgets.open_day, "acme")
+    assert decision.circulating_utok == before
+    assert decision.issued_utok == 10_000 * TOKEN - before
+    assert lent(funded) == (6_000 * TOKEN, 0)
+    check(funded)
+
+
+def test_an_export_is_verified_without_the_service_and_by_other_tools(
+    observed: Bank, tmp_path: Path
+) -> None:
+    do_business(observed)
+    report = verify_export(io.BytesIO(observed.exported()))
+    assert report.verified, report.to_json()
+    utok, nusd = lent(observed)
+    assert report.identity.figures["lent_utok"] == utok > 0
+    assert report.fiat.figures["lent_nusd"] == nusd > 0
+    with observed.database.reading() as session:
+        for name, accepts in (("beancount", bean_check), ("hledger", hledger_check)):
+            journal = tmp_path / f"ledger.{name}"
+            journal.write_bytes(b"".join(Journals().export(session, format_name=name)))
+            assert accepts(journal) == ""
+
+
+def do_business(bank: Bank) -> None:
+    bank.admit(bound_nusd=12 * USD, bound_utok=12_000 * TOKEN)
+    bank.settle("try-1", line(11_000, unit_price_pusd=USD))
+    bank.admit("open")
+
+
+FORGERIES = {
+    "a loan without a record": (
+        "UPDATE ledger_transfers SET debit = 'overdraft:acme.bot' WHERE kind = 'allocation'",
+        {"log", "balances", "identity", "receipts"},
+    ),
+    "a loan that is larger in its record": (
+        "UPDATE ledger_loans SET amount = amount + 1 WHERE currency = 'utok' AND amount > 0",
+        {"log", "identity", "receipts"},
+    ),
+    "a loan of dollars that is larger in its record": (
+        "UPDATE ledger_loans SET amount = amount + 1 WHERE currency = 'nusd' AND amount > 0",
+        {"log", "fiat", "receipts"},
+    ),
+    "a loan to another day": (
+        "UPDATE ledger_loans SET account = 'wallet:acme.bot' WHERE currency = 'nusd'",
+        {"log", "fiat", "receipts"},
+    ),
+    "another borrower": (
+        "UPDATE ledger_loans SET owner = 'globex' WHERE currency = 'utok'",
+        {"log"},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FORGERIES)
+def test_a_forged_loan_is_found(observed: Bank, what: str) -> None:
+    do_business(observed)
+    statement, breaks = FORGERIES[what]
+    with Session(observed.database.writing_engine) as session:
+        tamper(session.connection(), statement)
+        report = observed.audit.verify(session)
+    assert {name for name, found in report.statements.items() if not found.holds} == breaks
+
+
+class TestPaying:
+    """Moves that are paid by who cannot pay them, such as an order's escrow."""
+
+    CAUSE = Cause(budget="acme", owner="acme.bot", reference="order")
+
+    def pay(self, bank: Bank, amount: int, *, key: str = "escrow:order") -> int:
+        lending = Lending(clock=bank.clock, enforcement=Enforcement.OBSERVE)
+        move = Move(debit=WALLET, credit="escrow:order", amount=amount, kind="escrow")
+        return bank.do(lending.pay, key=key, move=move, cause=self.CAUSE)
+
+    def give_back(self, bank: Bank, amount: int) -> None:
+        bank.do(
+            Lending(clock=bank.clock).give_back,
+            key="return:order",
+            account="escrow:order",
+            cause=self.CAUSE,
+            amount_utok=amount,
+        )
+
+    def test_what_the_payer_lacks_is_lent_once(self, funded: Bank) -> None:
+        for _ in range(2):
+            assert self.pay(funded, 5_000 * TOKEN) == 2_000 * TOKEN
+        assert funded.balance("escrow:order") == 5_000 * TOKEN
+        assert funded.balance(WALLET) == 0
+        check(funded)
+
+    def test_what_is_covered_is_not_lent(self, funded: Bank) -> None:
+        for _ in range(2):
+            assert self.pay(funded, 3_000 * TOKEN) == 0
+        assert funded.balance("escrow:order") == 3_000 * TOKEN
+        check(funded)
+
+    def test_what_is_not_needed_goes_back_once(self, funded: Bank) -> None:
+        self.pay(funded, 5_000 * TOKEN)
+        for _ in range(2):
+            self.give_back(funded, 1_500 * TOKEN)
+        assert lent(funded)[0] == 500 * TOKEN
+        assert funded.balance("escrow:order") == 3_500 * TOKEN
+        check(funded)
+
+    def test_enforced_what_is_not_covered_is_refused(self, funded: Bank) -> None:
+        move = Move(debit=WALLET, credit="escrow:o", amount=3_000 * TOKEN + 1, kind="escrow")
+        with pytest.raises(InsufficientFundsError):
+            funded.do(Lending(clock=funded.clock).pay, key="k", move=move, cause=self.CAUSE)
+        assert funded.balance("escrow:o") == 0
+
+    def test_nothing_back_is_nothing(self, funded: Bank) -> None:
+        self.give_back(funded, 0)
+        check(funded)
