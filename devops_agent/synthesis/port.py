@@ -195,6 +195,8 @@ class SynthesisStatistics:
         families: by edit family, how many variants were run.
         replies: by what became of it, how many replies of a language model; see docs/synthesis.md.
         ended_by: why a search in rounds ended; "" where it went through all it had to try.
+        outputs_withheld: whether a language model was not told what variants answered, since
+            secrets were in their reach.
     """
 
     runs: int = 0
@@ -205,6 +207,7 @@ class SynthesisStatistics:
     families: Mapping[str, int] = field(default_factory=dict)
     replies: Mapping[str, int] = field(default_factory=dict)
     ended_by: str = ""
+    outputs_withheld: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

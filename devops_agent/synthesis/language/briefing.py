@@ -16,7 +16,8 @@ from devops_agent.synthesis.language.patch import LOCK_PATH
 from devops_agent.synthesis.language.reply import SHAPE
 from devops_agent.synthesis.language.scrubbing import MAX_TEXT_CHARACTERS, Scrubber
 from devops_agent.synthesis.language.telling import described, telling_failures, telling_passes
-from devops_agent.synthesis.port import SynthesisContext
+from devops_agent.synthesis.language.withholding import withheld
+from devops_agent.synthesis.port import CaseScore, DevCase, SynthesisContext
 from devops_agent.synthesis.symptoms import read_dictionary
 from devops_agent.synthesis.workbench import EPSILON, Scores, total_loss
 from devops_agent.traces import Trace, is_negative
@@ -67,12 +68,16 @@ Rules:
   unseen cases decide.
 - The artifact runs isolated: no network, no files but its own. {packages}
 - Leave `artifact.toml`, the JSON Schemas, the self-test and the requirements as they are.
-- Texts such as __AEM_SECRET_1__ stand for secrets that are withheld: leave each where it is.
+- Texts such as __AEM_SECRET_1__ stand for secrets that are withheld: leave each where it is.{more}
 - A file that was cut may only be edited by search and replace; "search" must stand in the file
   exactly once, to the space.
 
 Answer with one JSON object of this shape and nothing else:
 {shape}"""
+
+_WITHHOLDING = """
+- Secrets are in reach of the artifact, so what your variants answer is withheld: you are told
+  scores and kinds of errors."""
 
 _PACKAGES = {
     True: "It may import its own modules and Python's standard library.",
@@ -96,14 +101,19 @@ class Brief:
 class Briefing:
     """Writes the questions of one search; the same state gives the same question."""
 
-    def __init__(self, context: SynthesisContext, scrubber: Scrubber) -> None:
-        """Keep what all rounds share."""
+    def __init__(
+        self, context: SynthesisContext, scrubber: Scrubber, *, withholds: bool = False
+    ) -> None:
+        """Keep what all rounds share; it `withholds` what variants say, or only scrubs it."""
         self._context = context
         self._scrubber = scrubber
+        self._withholds = withholds
         self._dictionary = read_dictionary(context.dev_cases)
 
     def write(self, bundle: Bundle, scores: Scores, attempts: Sequence[Attempt]) -> Brief:
         """Ask for a better variant than this one, whose scores are of all dev cases."""
+        if self._withholds and bundle.digest != self._context.bundle.digest:
+            scores = {case_id: withheld(score) for case_id, score in scores.items()}
         failures = self._failures(scores)
         loss = total_loss(scores)
         failing = sum(score.loss > EPSILON for score in scores.values())
@@ -135,6 +145,7 @@ class Briefing:
             kind=manifest.kind.value,
             marker=marker,
             shape=SHAPE,
+            more=_WITHHOLDING if self._withholds else "",
             packages=_PACKAGES[not manifest.requires]
             if manifest.kind is ArtifactKind.PYTHON
             else "",
@@ -204,8 +215,11 @@ class Briefing:
             proposed = self._told(attempt.proposal.to_json())
             lines.append(f"Proposed: {excerpt(proposed, PROPOSAL_BYTES)}")
         for case, score in attempt.worse[:WORSE_CASES]:
-            lines.append(f"Worse: {excerpt(self._told(described(case, score)), WORSE_BYTES)}")
+            lines.append(f"Worse: {excerpt(self._told(self._worse(case, score)), WORSE_BYTES)}")
         return "\n".join(self._scrubber.scrub(line) for line in lines)
+
+    def _worse(self, case: DevCase, score: CaseScore) -> object:
+        return described(case, withheld(score) if self._withholds else score)
 
     def _told(self, value: object) -> str:
         """Write a value for the model; addresses in memory would make each question another."""

@@ -14,7 +14,7 @@ AemError
         |-- EditForbiddenError       a file that a proposal may not make or change
         |-- EditNoChangeError        afterwards everything is as before
         |-- ManifestChangedError     name, kind, limits, schemas, self-test ... would change
-        |-- SecretMovedError         a secret's placeholder stands where the secret was not
+        |-- SecretMovedError         a secret would stand where it was not, or where it is shown
         |-- SourceBrokenError        a Python file would not compile
         |-- PromptBrokenError        messages or demonstrations could not be read any more
         |-- BundleUnsoundError       the files together are no artifact
@@ -97,7 +97,7 @@ class ManifestChangedError(ProposalRefusedError):
 
 
 class SecretMovedError(ProposalRefusedError):
-    """A placeholder stands where its secret was not, or more often than it was."""
+    """A secret would stand where it was not, more often than it was, or where it is shown."""
 
     reason = "secret_moved"
 

@@ -121,7 +121,7 @@ class Patcher:
             raise EditForbiddenError(f"{path!r:.300} is no text file") from error
 
     def _restored(self, base: Bundle, path: str, text: str) -> bytes:
-        """Put secrets back where they were; one may go, none may come or multiply."""
+        """Put secrets back where they were; one may go, none may come, multiply or be bared."""
         had = self._scrubber.placeholders(self._shown(base, path) or "")
         has = self._scrubber.placeholders(text)
         moved = sorted(name for name in has if has[name] > had[name])
@@ -130,7 +130,15 @@ class Patcher:
                 f"{path!r:.300} would hold the placeholder {moved[0]} more often than before:"
                 " leave placeholders where they are"
             )
-        return self._scrubber.restore(text).encode()
+        restored = self._scrubber.restore(text)
+        stays = self._scrubber.placeholders(self._scrubber.scrub(restored))
+        bared = sorted(name for name in has if stays[name] < has[name])
+        if bared:  # it would be shown in the next round
+            raise SecretMovedError(
+                f"{path!r:.300} would hold what {bared[0]} stands for where nothing says any more"
+                " that it is a secret: leave what is around placeholders as it is"
+            )
+        return restored.encode()
 
     def _require_contract(self, bundle: Bundle) -> None:
         try:

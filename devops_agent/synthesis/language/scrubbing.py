@@ -106,6 +106,10 @@ class Scrubber:
                 break
             self.scrub(text)
 
+    def has_found(self) -> bool:
+        """Whether anything that it was given looked like a secret."""
+        return bool(self._numbers)
+
     def scrub(self, text: str) -> str:
         """Return the text without anything that looks like a secret."""
         for secret, number in self._alike():

@@ -20,6 +20,7 @@ from devops_agent.synthesis.language.patch import Patcher
 from devops_agent.synthesis.language.pool import Pool, Variant
 from devops_agent.synthesis.language.reply import REPLY_SCHEMA, Proposal, read_reply
 from devops_agent.synthesis.language.scrubbing import Scrubber
+from devops_agent.synthesis.language.withholding import has_secrets, told_of
 from devops_agent.synthesis.port import (
     SynthesisContext,
     SynthesisResult,
@@ -88,7 +89,8 @@ class _Search:
         self._bench = bench
         self._models = models
         self._scrubber = Scrubber(_texts(context.bundle))
-        self._briefing = Briefing(context, self._scrubber)
+        self._withholds = has_secrets(context, self._scrubber)
+        self._briefing = Briefing(context, self._scrubber, withholds=self._withholds)
         self._patcher = Patcher(context.bundle, self._scrubber)
         self._attempts: list[Attempt] = []
         self._tried = {context.bundle.digest}
@@ -151,9 +153,8 @@ class _Search:
             proposal = read_reply(reply)
             bundle = self._patched(parent.bundle, proposal, brief)
         except ProposalRefusedError as error:
-            return Attempt(
-                number=number, outcome=error.reason, told=error.message, proposal=proposal
-            )
+            told = told_of(error) if self._withholds else error.message
+            return Attempt(number=number, outcome=error.reason, told=told, proposal=proposal)
         return self._measured(number, pool, parent, proposal, bundle)
 
     def _request(self, brief: Brief, number: int, *, is_warm: bool) -> ChatRequest:
@@ -218,6 +219,7 @@ class _Search:
             best_loss=self._bench.best_loss,
             families=dict(sorted(self._bench.families.items())),
             replies=dict(sorted(Counter(a.outcome for a in self._attempts).items())),
+            outputs_withheld=self._withholds,
         )
 
 

@@ -184,6 +184,15 @@ class TestSecrets:
     def test_a_secret_that_the_model_guessed_is_not_confirmed(self) -> None:
         assert refusal(replacing("client.py", SECRET, "x")) == "edit_not_found"
 
+    def test_a_short_secret_is_not_put_where_it_would_be_shown(self) -> None:
+        bundle = BUNDLE.replace({"client.py": b"PASSWORD = 'hunter22'\n"})
+        kept = apply(rewriting("client.py", "A = 1\nPASSWORD = '__AEM_SECRET_1__'\n"), bundle)
+        assert kept.files["client.py"] == b"A = 1\nPASSWORD = 'hunter22'\n"
+        with pytest.raises(ProposalRefusedError) as caught:
+            apply(rewriting("client.py", "WORD = '__AEM_SECRET_1__'\n"), bundle)
+        assert caught.value.reason == "secret_moved"
+        assert "hunter22" not in str(caught.value)
+
     @pytest.mark.parametrize(
         ("path", "content"),
         [
