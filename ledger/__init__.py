@@ -41,6 +41,7 @@ from ledger.domain import (
 )
 from ledger.errors import (
     AccountCodeError,
+    AccountNotFoundError,
     AttemptClosedError,
     AttemptNotFoundError,
     BatchError,
@@ -99,6 +100,7 @@ __all__ = [
     "Account",
     "AccountClass",
     "AccountCodeError",
+    "AccountNotFoundError",
     "Alert",
     "AlertKind",
     "Alerts",

@@ -10,6 +10,7 @@ BadRequestError
 |-- UnboundedCostError         an attempt's cost has no bound that covers it
 `-- UsageError                 reported usage is negative or priced below its base
 NotFoundError
+|-- AccountNotFoundError       nothing ever touched the account (`close_matches` are like it)
 |-- BudgetNotFoundError
 |-- AttemptNotFoundError
 |-- TransferNotFoundError
@@ -89,6 +90,12 @@ class UsageError(BadRequestError):
     """Reported usage is negative, empty, or priced below its base price."""
 
     reason = "bad_usage"
+
+
+class AccountNotFoundError(NotFoundError):
+    """Nothing ever touched the account; `details["close_matches"]` are codes like it."""
+
+    reason = "account_not_found"
 
 
 class BudgetNotFoundError(NotFoundError):

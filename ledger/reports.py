@@ -18,6 +18,7 @@ from ledger.accounts import ACCOUNT_CLASSES, WALLET, class_of
 from ledger.cursors import place_cursor, place_of
 from ledger.domain import Page
 from ledger.errors import ReportError
+from ledger.known import require_account, require_prefix
 from ledger.policy import Budget
 from ledger.statements import (
     AccountBalance,
@@ -76,10 +77,12 @@ class Reports:
 
         Raises:
             AccountCodeError: the code belongs to no class of accounts.
+            AccountNotFoundError: nothing ever touched the account.
             ReportError: the period ends before it begins.
             BatchError: `after` is no cursor of this list.
         """
         currency = class_of(code).currency
+        require_account(session, code)
         _check_period(start, end)
         limit = max(1, min(limit, PAGE_LIMIT_ROWS))
         closing = turnovers(session, end, codes=[code]).get(code, Turnover())
@@ -125,9 +128,14 @@ class Reports:
         """Return what accounts had at a time, exactly, in the order of their codes.
 
         Accounts that came into being later are there too, with nothing.
+
+        Raises:
+            AccountNotFoundError: none begins with `prefix`, and it is no class of accounts either.
         """
         limit = max(1, min(limit, PAGE_LIMIT_ROWS))
         found = journal.list_accounts(session, prefix=prefix, after=after, limit=limit)
+        if not found and not after:
+            require_prefix(session, prefix)
         sums = turnovers(session, at, codes=[account.code for account in found])
         items = []
         for account in found:

@@ -12,6 +12,7 @@ from core.clock import Clock
 from ledger.cursors import number_of, place_cursor, place_of
 from ledger.domain import Account, Batch, BatchResult, ExpireHold, Page, Transfer
 from ledger.errors import IdempotencyKeyReusedError, TransferNotFoundError
+from ledger.known import require_account, require_prefix
 from ledger.posting import Posting
 from ledger.store import journal, statements, summaries
 from ledger.store import metering as metering_store
@@ -110,9 +111,15 @@ class Ledger:
         after: str = "",
         limit: int = PAGE_LIMIT_ROWS,
     ) -> Page[Account]:
-        """Return accounts whose codes begin with `prefix`, in the order of their codes."""
+        """Return accounts whose codes begin with `prefix`, in the order of their codes.
+
+        Raises:
+            AccountNotFoundError: none begins so, and it is no class of accounts either.
+        """
         limit = max(1, min(limit, PAGE_LIMIT_ROWS))
         found = journal.list_accounts(session, prefix=prefix, after=after, limit=limit)
+        if not found and not after:
+            require_prefix(session, prefix)
         return _page([(account.code, account) for account in found], limit)
 
     def transfer(self, session: Session, transfer_id: str) -> Transfer:
@@ -138,8 +145,15 @@ class Ledger:
         """Return committed transfers in the order of the log, or those of a reference.
 
         Those of an account come by their instants, and in the order of the log within one.
+
+        Raises:
+            AccountCodeError: the account's code belongs to no class of accounts.
+            AccountNotFoundError: nothing ever touched the account.
+            BatchError: `after` is no cursor of this list.
         """
         limit = max(1, min(limit, PAGE_LIMIT_ROWS))
+        if account is not None:
+            require_account(session, account)
         if account is not None and reference is None:
             return _placed(
                 statements.of_account(session, account, after=place_of(after), limit=limit), limit

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,22 @@ def test_commands_write_files_and_compare_invoices(shared: RunningService, tmp_p
     assert run(shared, "trial-balance").output.endswith("balanced\n")
     lines = run(shared, "statement", "wallet:acme.bot", "--from", "2026-01-01").output
     assert "closing balance  600 tok" in lines
+
+
+def test_a_mistyped_account_is_refused_by_every_command(shared: RunningService) -> None:
+    for arguments in (
+        ("statement", "wallet:acme.bto"),
+        ("balances", "--prefix", "wallet:acme.bto"),
+        ("transfers", "--account", "wallet:acme.bto"),
+    ):
+        ended = run(shared, *arguments, "--json", role="auditor")
+        assert ended.exit_code == 5, ended.output
+        told = json.loads(ended.stdout)
+        assert (told["reason"], told["close_matches"]) == (
+            "account_not_found",
+            ["wallet:acme.bot"],
+        )
+        assert "did you mean wallet:acme.bot?" in ended.stderr
 
 
 def test_a_test_alert_is_kept_where_nobody_is_told(shared: RunningService) -> None:

@@ -2,6 +2,7 @@
 
 import random
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -11,6 +12,8 @@ from sqlalchemy import select
 
 from core.money import Currency
 from ledger import (
+    AccountCodeError,
+    AccountNotFoundError,
     BatchError,
     Hold,
     Move,
@@ -70,6 +73,10 @@ class Books:
         with self.bank.database.reading() as session:
             rows = session.execute(select(transfers)).mappings()
             return [transfer_of(row) for row in rows]
+
+    def look(self, question: Callable[..., Any], **named: Any) -> Any:
+        with self.bank.database.reading() as session:
+            return question(session, **named)
 
     def ask(self, question: str, *arguments: Any, **named: Any) -> Any:
         with self.bank.database.reading() as session:
@@ -299,3 +306,43 @@ def test_what_makes_no_report_is_named(books: Books) -> None:
         books.ask("statement", "burn", start=now, end=now - timedelta(days=1))
     with pytest.raises(BatchError):
         books.ask("statement", "burn", after="yesterday~x")
+
+
+def test_an_account_that_never_existed_is_refused_with_those_like_it(books: Books) -> None:
+    ledger = books.bank.ledger
+    for code, like in (
+        ("wallet:acme.bto", "wallet:acme.bot"),
+        ("wallet:acme.othr", "wallet:acme.other"),
+        ("treasury:acne", "treasury:acme"),
+    ):
+        for ask in (
+            lambda code: books.ask("statement", code),
+            lambda code: books.ask("balances", prefix=code),
+            lambda code: books.look(ledger.transfers, account=code),
+            lambda code: books.look(ledger.transfers, account=code, reference="order-1"),
+            lambda code: books.look(ledger.accounts, prefix=code),
+        ):
+            with pytest.raises(AccountNotFoundError) as refused:
+                ask(code)
+            assert like in refused.value.details["close_matches"]
+            assert f"did you mean {refused.value.details['close_matches'][0]}" in str(
+                refused.value
+            )
+    with pytest.raises(AccountNotFoundError) as refused:
+        books.ask("statement", "wallet:nobody.at.all")
+    assert refused.value.details["close_matches"] == []
+    with pytest.raises(AccountNotFoundError) as refused:
+        books.ask("balances", prefix="walet:")
+    assert refused.value.details["close_matches"][0] == "wallet:"
+    with pytest.raises(AccountCodeError):
+        books.look(ledger.transfers, account="purse:acme")
+
+
+def test_what_is_empty_and_exists_is_shown(books: Books) -> None:
+    ledger = books.bank.ledger
+    assert books.ask("statement", "operator-loss").closing == 0
+    for empty in ("bond:", "bond", "suspense:"):
+        assert books.ask("balances", prefix=empty).items == ()
+        assert books.look(ledger.accounts, prefix=empty).items == ()
+    page = books.ask("balances", prefix="wallet:acme.bot", after="wallet:acme.bot")
+    assert page.items == (), "the end of a list is no missing account"
