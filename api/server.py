@@ -7,18 +7,13 @@ import threading
 from collections.abc import Callable
 
 import uvicorn
-from pydantic import ValidationError
 
 from api.app import create_app
 from api.composition import Service, build_service
+from api.observing import NOTICE
 from api.settings import Settings
-from core.errors import BadRequestError, InfrastructureError
-
-
-class SettingsError(BadRequestError):
-    """An AEM_ variable has a value that cannot be."""
-
-    reason = "bad_settings"
+from core.errors import InfrastructureError
+from ledger import Enforcement
 
 
 class AddressTakenError(InfrastructureError):
@@ -31,10 +26,11 @@ GRACE_S = 3
 """How long open streams may go on when the process is told to stop."""
 
 
-def run_server(*, host: str | None, port: int | None, say: Callable[[str], None]) -> None:
+def run_server(
+    settings: Settings, *, host: str | None, port: int | None, say: Callable[[str], None]
+) -> None:
     """Serve until interrupted; port 0 takes a free one. Says the address once it listens."""
     _configure_logging()
-    settings = _read_settings()
     listener = _listen(host or settings.host, settings.port if port is None else port)
     service = build_service(settings)
     _introduce(service, say)
@@ -59,10 +55,10 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def run_worker(*, say: Callable[[str], None]) -> None:
+def run_worker(settings: Settings, *, say: Callable[[str], None]) -> None:
     """Take orders until interrupted."""
     _configure_logging()
-    service = build_service(_read_settings())
+    service = build_service(settings)
     _introduce(service, say)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -73,20 +69,13 @@ def run_worker(*, say: Callable[[str], None]) -> None:
     service.stop()
 
 
-def _read_settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        raise SettingsError(f"AEM_{name}: {first['msg']}; docs/settings.md lists them") from error
-
-
 def _introduce(service: Service, say: Callable[[str], None]) -> None:
     isolation = service.sandbox.isolation()
     say(f"candidates run in {isolation['engine']} {isolation['engine_version']}")
     if isolation["notice"]:
         say(f"NOTICE: {isolation['notice']}")
+    if service.parts.enforcement is Enforcement.OBSERVE:
+        say(f"NOTICE: {NOTICE}")
     if service.first_key is not None:
         say(
             "This is the first start. The operator's key, shown once and kept nowhere:\n"

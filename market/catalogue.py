@@ -8,6 +8,7 @@ import json
 import os
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal, InvalidOperation
@@ -147,9 +148,18 @@ class Catalogue:
             BadCatalogueError: too many, or a name stands twice.
         """
         self._models = {model.name: model for model in models}
-        if len(models) > MODELS_MAX or len(self._models) < len(models):
+        if len(models) > MODELS_MAX:
             raise BadCatalogueError(
-                f"a catalogue has at most {MODELS_MAX} models, each named once"
+                f"a catalogue has at most {MODELS_MAX} models, and this one {len(models)}"
+            )
+        counts = Counter(model.name for model in models)
+        twice = sorted(name for name, count in counts.items() if count > 1)
+        if twice:
+            raise BadCatalogueError(
+                f"the catalogue names the model {twice[0]!r} {counts[twice[0]]} times: give each"
+                " of its models a name of its own, and let `upstream_name` say how the endpoint"
+                " names it",
+                model=twice[0],
             )
 
     @classmethod
@@ -165,9 +175,17 @@ class Catalogue:
             raise BadCatalogueError(f"the catalogue {path} cannot be read: {error}") from error
         entries = content.pop("models", [])
         if content or not isinstance(entries, list):
-            raise BadCatalogueError(f"the catalogue {path} holds [[models]] tables and no more")
+            odd = min(content) if content else "models"
+            raise BadCatalogueError(
+                f"the catalogue {path} holds [[models]] tables and no more: {odd[:80]!r} is none"
+            )
+        if not entries:
+            raise BadCatalogueError(
+                f"the catalogue {path} lists no model: add a [[models]] table, or unset AEM_MODELS"
+            )
         source = os.environ if environment is None else environment
-        return cls(tuple(_Entry(entry, path.parent, source).model() for entry in entries))
+        numbered = enumerate(entries, 1)
+        return cls(tuple(_Entry(e, number, path.parent, source).model() for number, e in numbered))
 
     @property
     def models(self) -> tuple[Model, ...]:
@@ -200,16 +218,23 @@ class _Entry:
         - {"api_key", "input_price_pusd", "output_price_pusd"}
     ) | {"api_key_env", "api_key_file", "input_usd_per_million", "output_usd_per_million"}
 
-    def __init__(self, table: Any, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, table: Any, number: int, folder: Path, environment: Mapping[str, str]
+    ) -> None:
         if not isinstance(table, dict):
             raise BadCatalogueError("each of the catalogue's models is a [[models]] table")
         self._table = table
         self._folder = folder
         self._environment = environment
-        self._name = str(table.get("name", "?"))[:80]
+        self._name = str(table.get("name", f"number {number}"))[:80]
         unknown = sorted(set(table) - self._KEYS)
         if unknown:
-            raise self._wrong(unknown[0], f"one of {', '.join(sorted(self._KEYS))}")
+            raise BadCatalogueError(
+                f"model {self._name!r} of the catalogue has {unknown[0][:80]!r}, which is no key;"
+                f" there are {', '.join(sorted(self._KEYS))}",
+                model=self._name,
+                key=unknown[0],
+            )
 
     def model(self) -> Model:
         name = self._matching("name", _NAME)
@@ -294,15 +319,31 @@ class _Entry:
         return int(pusd)
 
     def _api_key(self) -> str:
+        if "api_key_env" in self._table and "api_key_file" in self._table:
+            raise BadCatalogueError(
+                f"model {self._name!r} of the catalogue has both `api_key_env` and `api_key_file`:"
+                " keep the one that holds its key",
+                model=self._name,
+                key="api_key_file",
+            )
         if "api_key_env" in self._table:
             variable = self._matching("api_key_env", _VARIABLE)
             if not self._environment.get(variable):
                 raise self._wrong("api_key_env", "the name of a variable that is set")
             return self._environment[variable]
         if "api_key_file" in self._table:
-            path = self._folder / self._text("api_key_file")
-            try:
-                return path.read_text(encoding="utf-8").strip()
-            except (OSError, ValueError) as error:
-                raise self._wrong("api_key_file", "the path of a readable file") from error
+            return self._api_key_of_file()
         return ""
+
+    def _api_key_of_file(self) -> str:
+        path = self._folder / self._text("api_key_file")
+        try:
+            key = path.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise self._wrong("api_key_file", "the path of a readable file") from error
+        if not key:
+            raise self._wrong(
+                "api_key_file",
+                "the path of a file that holds a key (leave it out for an endpoint without keys)",
+            )
+        return key

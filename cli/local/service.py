@@ -15,15 +15,21 @@ def serve(host: str | None, port: int | None) -> None:
     The first start makes the data folder, the signing keys and an operator's key, which is shown
     once. Settings are environment variables; docs/settings.md lists them.
     """
-    from api import server  # noqa: PLC0415 - the service's imports are slow
+    from api import starting  # noqa: PLC0415 - the service's imports are slow, these less so
 
-    server.run_server(host=host, port=port, say=click.echo)
+    settings = starting.read_settings()
+    from api import server  # noqa: PLC0415
+
+    server.run_server(settings, host=host, port=port, say=click.echo)
 
 
 @click.command()
 @explained
 def worker() -> None:
     """Run one more worker on the service's database, until it is interrupted."""
-    from api import server  # noqa: PLC0415 - the service's imports are slow
+    from api import starting  # noqa: PLC0415 - the service's imports are slow, these less so
 
-    server.run_worker(say=click.echo)
+    settings = starting.read_settings()
+    from api import server  # noqa: PLC0415
+
+    server.run_worker(settings, say=click.echo)

@@ -105,11 +105,25 @@ def test_a_wrong_entry_is_refused_by_its_key(tmp_path: Path, line: str, key: str
 
 
 @pytest.mark.parametrize(
-    "text", ["models = 1", "other = 1", "[[models]", ENTRY + ENTRY, "models = [1]"]
+    "text", ["models = 1", "other = 1", "[[models]", ENTRY + ENTRY, "models = [1]", "models = []"]
 )
 def test_a_wrong_file_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(BadCatalogueError):
         catalogue(tmp_path, text)
+
+
+def test_an_empty_key_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "example.key").write_text(" \n")
+    with pytest.raises(BadCatalogueError, match=r"'small'.*file that holds a key"):
+        catalogue(tmp_path, ENTRY + 'api_key_file = "example.key"\n')
+
+
+def test_two_keys_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "example.key").write_text("sk-secret")
+    text = ENTRY + 'api_key_env = "EXAMPLE_KEY"\napi_key_file = "example.key"\n'
+    with pytest.raises(BadCatalogueError, match=r"'small'.*keep the one") as caught:
+        catalogue(tmp_path, text, {"EXAMPLE_KEY": "sk-secret"})
+    assert "sk-secret" not in str(caught.value)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
