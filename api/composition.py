@@ -11,6 +11,7 @@ from api.keys import ApiKeys
 from api.migration import migrate
 from api.parts import Parts
 from api.settings import Settings
+from api.starting import read_catalogue
 from api.upkeep import Chore, Upkeep
 from core.clock import Clock, SystemClock
 from core.database import Database, make_engine
@@ -126,16 +127,19 @@ def build_service(
         sandbox: what the settings choose, unless one is given.
 
     Raises:
+        BadCatalogueError, SettingsError: the models are wrong; nothing was made.
         SandboxUnavailableError: no sandbox works here.
         SigningKeyError: a signing key is damaged.
     """
     clock = clock or SystemClock()
+    catalogue = read_catalogue(settings)
     settings.data_folder.mkdir(parents=True, exist_ok=True)
     signer = _signer(settings)
     database = Database(make_engine(settings.url))
     migrate(database)
     sandbox = sandbox or select_sandbox(settings.sandbox, clock=clock).sandbox
-    parts = _build_parts(settings, clock, database, signer, sandbox)
+    rooms = _build_rooms(settings, catalogue, clock, database, signer)
+    parts = _build_parts(settings, rooms, signer, sandbox)
     return Service(
         parts=parts,
         first_key=_first_key(database, parts.keys),
@@ -164,12 +168,11 @@ class _Rooms:
     gold: GoldService
 
 
-def _build_parts(
-    settings: Settings, clock: Clock, database: Database, signer: Signer, sandbox: Sandbox
-) -> Parts:
+def _build_rooms(
+    settings: Settings, catalogue: Catalogue, clock: Clock, database: Database, signer: Signer
+) -> _Rooms:
     events = EventLog(database, clock)
-    catalogue = Catalogue() if settings.models is None else Catalogue.read(settings.models)
-    rooms = _Rooms(
+    return _Rooms(
         clock=clock,
         database=database,
         events=events,
@@ -187,6 +190,10 @@ def _build_parts(
         projection=GitProjection(settings.repositories_folder, database),
         gold=GoldService(clock),
     )
+
+
+def _build_parts(settings: Settings, rooms: _Rooms, signer: Signer, sandbox: Sandbox) -> Parts:
+    clock, database = rooms.clock, rooms.database
     terms = _terms(settings)
     durable = DurableWork(database, clock)
     checkpoints = Checkpoints(clock=clock, signer=signer, origin=LOG_ORIGIN)
