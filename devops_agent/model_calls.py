@@ -343,10 +343,16 @@ class WorkModels:
             input_tokens=reply.input_tokens,
             output_tokens=reply.output_tokens,
         )
-        if reply.is_bound:
-            _logger.warning("%s: the provider did not say what it used", attempt_id)
         with self._house.database.transaction() as session:
-            overbilled_nusd = self._end(session, attempt_id, ANSWERED, use, reply)
+            overbilled_nusd = self._end(
+                session, attempt_id, ANSWERED, use, reply, reason=reply.bound_because
+            )
+        if reply.bound_because:
+            _logger.warning(
+                "%s is charged at its bound: what the provider says of its use is %s",
+                attempt_id,
+                reply.bound_because,
+            )
         if overbilled_nusd:
             raise _overbilled(call, overbilled_nusd)
 
@@ -380,7 +386,7 @@ class WorkModels:
         store.save(session, replace(order, money=replace(order.money, metered_utok=metered_utok)))
         outcome: dict[str, Any] = {
             "status": status,
-            "reason": reason,
+            "reason": ModelOverbilledError.reason if attempt.overbilled_nusd else reason,
             "use": use.to_json(),
             "charge_utok": attempt.charge_utok,
         }

@@ -49,6 +49,10 @@ RETRY_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 REASON_MAX_CHARACTERS = 40
 """Of why a reply ended."""
 
+USAGE_MISSING = "usage_missing"
+USAGE_IMPOSSIBLE = "usage_impossible"
+"""It said a number of tokens that no call has."""
+
 _HALVES = re.compile("[\ud800-\udfff]")
 
 MESSAGE_MAX_CHARACTERS = 300
@@ -63,14 +67,15 @@ class UpstreamReply:
         reply: what the model answered.
         input_tokens: of the request, as the provider counts them.
         output_tokens: of the reply, hidden reasoning included.
-        is_bound: whether the provider did not say, so that the call's bound stands for it.
+        bound_because: why the call's bound stands for what it used: `USAGE_MISSING`,
+            `USAGE_IMPOSSIBLE`, or "" where the provider said it.
         latency_ms: from sending to the last byte.
     """
 
     reply: ChatReply
     input_tokens: int
     output_tokens: int
-    is_bound: bool
+    bound_because: str
     latency_ms: int
 
     def to_json(self) -> dict[str, Any]:
@@ -343,7 +348,12 @@ def _read(
     text = _sendable(text)
     input_tokens = _reported(answer, "prompt_tokens")
     output_tokens = _reported(answer, "completion_tokens", least=1 if text else 0)
-    is_bound = input_tokens is None or output_tokens is None
+    bound_because = ""
+    if input_tokens is None or output_tokens is None:
+        said = (
+            getattr(answer.usage, name, None) for name in ("prompt_tokens", "completion_tokens")
+        )
+        bound_because = USAGE_MISSING if None in said else USAGE_IMPOSSIBLE
     if input_tokens is None:
         input_tokens = model.input_bound_tokens(request)
     if output_tokens is None:
@@ -352,7 +362,7 @@ def _read(
         reply=ChatReply(text=text, finish_reason=finish_reason),
         input_tokens=input_tokens,
         output_tokens=output_tokens,
-        is_bound=is_bound,
+        bound_because=bound_because,
         latency_ms=latency_ms,
     )
 

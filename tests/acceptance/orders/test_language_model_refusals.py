@@ -108,6 +108,7 @@ def test_a_provider_that_fails_costs_the_buyer_nothing(
     assert len(llm.chats) == len(failure.statuses)
     assert (found["version"], found["price_utok"]) == (None, 0)
     assert found["refunded_utok"] == found["escrowed_utok"]
+    assert {call["reason"] for call in desk.calls} == {failure.reason}
     desk.close()
 
 
@@ -240,6 +241,7 @@ def test_usage_that_cannot_be_true_costs_its_bound(
 ) -> None:
     found = desk.order(says("I pass.", usage=reported))
     assert found["reason"] == "no_candidate"
+    assert {call["reason"] for call in desk.calls} <= {"usage_missing", "usage_impossible"}
     assert [call["charge_utok"] for call in desk.calls] == [
         (10 if counts_input else input_bound(asked)) * INPUT_UTOK
         + (10 if counts_output else REPLY_TOKENS) * OUTPUT_UTOK

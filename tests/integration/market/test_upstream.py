@@ -77,7 +77,7 @@ def test_a_reply_comes_with_what_it_used(upstream: Upstream) -> None:
     with serving(told) as server:
         reply = upstream.complete(model(server.base_url), REQUEST, timeout_s=TIMEOUT_S)
     assert (reply.reply.text, reply.reply.finish_reason) == ("Fine.", "stop")
-    assert (reply.input_tokens, reply.output_tokens, reply.is_bound) == (12, 3, False)
+    assert (reply.input_tokens, reply.output_tokens, reply.bound_because) == (12, 3, "")
     assert 0 <= reply.latency_ms < TIMEOUT_S * 1000
 
 
@@ -121,18 +121,19 @@ def test_a_model_without_schemas_is_sent_none_and_its_own_cap(upstream: Upstream
 
 
 @pytest.mark.parametrize(
-    ("reported", "expected"),
+    ("reported", "expected", "because"),
     [
-        (None, (44, 30)),
-        ({}, (44, 30)),
-        (llm_server.usage(0, 0), (44, 30)),
-        ({"prompt_tokens": 5}, (5, 30)),
-        ({"prompt_tokens": -1, "completion_tokens": 10**12}, (44, 30)),
-        ({"prompt_tokens": "5", "completion_tokens": True}, (44, 30)),
+        (None, (44, 30), "usage_missing"),
+        ({}, (44, 30), "usage_missing"),
+        (llm_server.usage(0, 0), (44, 30), "usage_impossible"),
+        ({"prompt_tokens": 5}, (5, 30), "usage_missing"),
+        ({"prompt_tokens": -1, "completion_tokens": 10**12}, (44, 30), "usage_impossible"),
+        ({"prompt_tokens": 5, "completion_tokens": 10**12}, (5, 30), "usage_impossible"),
+        ({"prompt_tokens": "5", "completion_tokens": True}, (44, 30), "usage_impossible"),
     ],
 )
 def test_usage_that_is_missing_or_cannot_be_true_counts_as_the_bound(
-    upstream: Upstream, reported: dict[str, object] | None, expected: tuple[int, int]
+    upstream: Upstream, reported: dict[str, object] | None, expected: tuple[int, int], because: str
 ) -> None:
     # 12 bytes of message and 16 tokens around it, twice; the schema is not sent.
     with serving(llm_server.says("Fine.", usage=reported)) as server:
@@ -140,7 +141,7 @@ def test_usage_that_is_missing_or_cannot_be_true_counts_as_the_bound(
             model(server.base_url, has_reply_schemas=False), REQUEST, timeout_s=TIMEOUT_S
         )
     assert (reply.input_tokens, reply.output_tokens) == expected
-    assert reply.is_bound
+    assert reply.bound_because == because
 
 
 @pytest.mark.parametrize(
