@@ -42,6 +42,7 @@ from ledger.turnovers import (
     money_utok,
     turnovers,
 )
+from ledger.windows import ALWAYS, data_span
 
 PAGE_LIMIT_ROWS = 500
 """Most lines of one answer: bounds its size and the time that it takes."""
@@ -54,6 +55,10 @@ LAST_DAY = "9999-12-31"
 
 _LONGEST_WINDOW = timedelta(days=400)
 """Windows of indicators: bounds the number of hours that are looked at."""
+
+_USUAL_WINDOW = timedelta(days=30)
+_INSTANT = timedelta(microseconds=1)
+"""The shortest time that the database tells apart."""
 
 
 class Reports:
@@ -244,15 +249,17 @@ class Reports:
     def indicators(
         self, session: Session, *, start: datetime | None = None, end: datetime | None = None
     ) -> Indicators:
-        """Return concentration and velocity of a window; by default the last 30 days.
+        """Return concentration and velocity of a window.
+
+        By default of the span that has data, of which the last 30 days.
 
         Raises:
             ReportError: the window is empty, or longer than 400 days.
         """
-        end = end or self._clock.now()
-        start = start or end - timedelta(days=30)
+        start, end = self._window(session, start, end)
         if not timedelta(0) < end - start <= _LONGEST_WINDOW:
             raise ReportError("a window is not empty and has at most 400 days")
+        data = data_span(session, start, end)
         wallets = turnovers(session, end, prefixes=[WALLET.prefix])
         before = turnovers(session, start, prefixes=[WALLET.prefix])
         spent_utok = sum(turnover.debits for turnover in wallets.values())
@@ -262,14 +269,29 @@ class Reports:
         return Indicators(
             start=start,
             end=end,
+            data=data,
             wallets=len(balances),
             gini=indicators.gini(balances),
-            velocity=indicators.velocity(spent_utok, mean_utok),
+            velocity=indicators.velocity(spent_utok, mean_utok) if data else None,
             spent_utok=spent_utok,
             money_utok=money_utok(session, end),
             lent_utok=lent_utok(session, end),
             mean_money_utok=int(mean_utok),
         )
+
+    def _window(
+        self, session: Session, start: datetime | None, end: datetime | None
+    ) -> tuple[datetime, datetime]:
+        """Return a window whose open sides end where the data does."""
+        if start is not None and end is not None:
+            return start, end
+        known = data_span(session, start or ALWAYS[0], end or ALWAYS[1])
+        if end is None:
+            end = known.last_at + _INSTANT if known else self._clock.now()
+        if start is None:
+            earliest = end - _USUAL_WINDOW
+            start = max(known.first_at, earliest) if known else earliest
+        return start, end
 
 
 def _usage(

@@ -7,6 +7,7 @@ from datetime import datetime
 from core.money import Currency
 from ledger.domain import Page, Transfer
 from ledger.turnovers import Turnover
+from ledger.windows import DataSpan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,11 +101,13 @@ class BudgetSpend:
 
 @dataclass(frozen=True, kw_only=True)
 class Indicators:
-    """Concentration and velocity; the formulas are in `ledger.indicators`.
+    """Concentration and velocity of a window; the formulas are in `ledger.indicators`.
 
     Attributes:
+        data: what of the window has data; None where no token moved in it.
         gini: of all wallets' balances at the window's end; None where they are all empty.
-        velocity: times that a token was paid out in the window; None where there was no money.
+        velocity: times that a token was paid out in the window; None where there was no money, or
+            the window has no data.
         spent_utok: what wallets paid out.
         lent_utok: what observe-only mode had lent at the window's end and not got back.
         mean_money_utok: mean of all tokens outside the contra accounts, weighted by time at every
@@ -113,6 +116,7 @@ class Indicators:
 
     start: datetime
     end: datetime
+    data: DataSpan | None
     wallets: int
     gini: float | None
     velocity: float | None

@@ -17,6 +17,7 @@ from ledger.store import summaries as store
 from ledger.summaries import day_of, hour_of
 
 _HOUR = timedelta(hours=1)
+_INSTANT = timedelta(microseconds=1)
 _ISSUED = (MINT.code(), BURN.code())
 
 Movement = tuple[str, str, int]
@@ -123,11 +124,13 @@ def lent_utok(session: Session, at: datetime | None) -> int:
 
 
 def mean_money_utok(session: Session, start: datetime, end: datetime) -> Fraction:
-    """Return the mean of M over a window that is not empty, looked at at its beginning and at
-    every full hour after it, and weighted by time.
-    """  # noqa: D205 - one sentence
+    """Return the mean of M over a window that is not empty, weighted by time.
+
+    It is looked at just after the window's first instant, which may be that of the first money
+    there is, and at every full hour.
+    """
     first = hour_of(start) + _HOUR
-    money = money_utok(session, start)
+    money = money_utok(session, start + _INSTANT)
     if first >= end:
         return Fraction(money)
     area = Fraction(money) * _microseconds(first - start)

@@ -124,7 +124,7 @@ def spend(
 def indicators(
     parts: PartsOf, caller: Caller, start: Start = None, end: End = None
 ) -> dict[str, Any]:
-    """Return concentration of wallets and velocity of tokens; by default of the last 30 days."""
+    """Return concentration of wallets and velocity of tokens; by default of where data is."""
     caller.require(Role.OPERATOR, Role.AUDITOR)
     with parts.database.reading() as session:
         value: dict[str, Any] = to_json(parts.reports.indicators(session, start=start, end=end))

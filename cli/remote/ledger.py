@@ -1,6 +1,7 @@
 """``aem ledger``: accounts, transfers and usage, and the reports that are made of them."""
 
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -255,21 +256,29 @@ def spend(start: str | None, end: str | None, *, as_json: bool) -> None:
 @json_option
 @remote
 def indicators(start: str | None, end: str | None, *, as_json: bool) -> None:
-    """Show the concentration of wallets and the velocity of tokens; default: the last 30 days."""
+    """Show the concentration of wallets and the velocity of tokens.
+
+    By default of the span that has data, of which the last 30 days.
+    """
     with connect() as client:
         found = client.reports.indicators(start=start, end=end)
     if as_json:
         print_json(found)
         return
+    data = found["data"]
+    if data is None:
+        say(f"no data: no token moved from {found['start']} up to {found['end']}")
     print_facts(
         {
-            "from": found["start"],
-            "to": found["end"],
+            "window": f"{found['start']} up to {found['end']} ({_days(found)})",
+            "data": "none"
+            if data is None
+            else (f"in {data['hours']} hours, from {data['first_at']} to {data['last_at']}"),
             "wallets": found["wallets"],
-            "Gini coefficient": _rounded(found["gini"]),
-            "velocity": _rounded(found["velocity"]),
+            "Gini coefficient": _rounded(found["gini"], "no wallet has tokens"),
+            "velocity": _rounded(found["velocity"], "no data"),
             "paid out by wallets": f"{tokens(found['spent_utok'])} tokens",
-            "tokens now": f"{tokens(found['money_utok'])} tokens",
+            "tokens at its end": f"{tokens(found['money_utok'])} tokens",
             "tokens on average": f"{tokens(found['mean_money_utok'])} tokens",
         }
     )
@@ -407,5 +416,10 @@ def _figures(line: dict[str, Any], *more: str) -> tuple[Any, ...]:
     return (line["records"], *(line[name] for name in more), *amounts)
 
 
-def _rounded(value: float | None) -> str | None:
-    return None if value is None else f"{value:.4f}"
+def _rounded(value: float | None, why_none: str) -> str:
+    return why_none if value is None else f"{value:.4f}"
+
+
+def _days(window: dict[str, Any]) -> str:
+    length = datetime.fromisoformat(window["end"]) - datetime.fromisoformat(window["start"])
+    return f"{length / timedelta(days=1):.2f} days"

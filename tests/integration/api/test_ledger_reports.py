@@ -136,6 +136,20 @@ def test_a_mistyped_account_is_refused_by_every_command(shared: RunningService) 
         assert "did you mean wallet:acme.bot?" in ended.stderr
 
 
+def test_indicators_say_of_what_window_and_data_they_are(shared: RunningService) -> None:
+    told = run(shared, "indicators", role="auditor").output
+    found = shared.client("auditor").reports.indicators()
+    assert found["start"] == found["data"]["first_at"]
+    assert f"window               {found['start']} up to {found['end']} (" in told
+    assert f"in {found['data']['hours']} hours, from {found['data']['first_at']} to" in told
+    empty = run(shared, "indicators", "--from", "2020-01-01", "--to", "2020-02-01")
+    assert empty.exit_code == 0
+    assert empty.output.startswith("no data: no token moved from 2020-01-01T00:00:00.000000Z up")
+    assert "(31.00 days)" in empty.output
+    assert "velocity             no data" in empty.output
+    assert "Gini coefficient     no wallet has tokens" in empty.output
+
+
 def test_a_test_alert_is_kept_where_nobody_is_told(shared: RunningService) -> None:
     assert "told to nobody" in run(shared, "test", group=alerts).output
     listed = run(shared, "list", group=alerts, role="auditor")

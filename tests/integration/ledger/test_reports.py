@@ -292,6 +292,58 @@ def test_indicators_are_the_journals(books: Books) -> None:
     assert found.money_utok == money(end)
 
 
+def test_a_window_that_is_not_given_is_the_span_that_has_data(books: Books) -> None:
+    instants = [t.at for t in books.journal() if t.phase.value in MOVED]
+    books.bank.clock.advance(days=90)
+    found = books.ask("indicators")
+    assert (found.start, found.end) == (min(instants), max(instants) + timedelta(microseconds=1))
+    assert (found.data.first_at, found.data.last_at) == (min(instants), max(instants))
+    hours = {at.replace(minute=0, second=0, microsecond=0) for at in instants}
+    assert found.data.hours >= len(hours)
+    assert found.velocity > 0
+    sided = books.ask("indicators", end=max(instants))
+    assert (sided.start, sided.end) == (min(instants), max(instants))
+    open_ended = books.ask("indicators", start=sorted(instants)[5])
+    assert open_ended.end == found.end
+
+
+def test_at_most_the_last_thirty_days_that_have_data_count(books: Books) -> None:
+    books.bank.clock.advance(days=40)
+    books.bank.fund("wallet:acme.bot", TOKEN, key="later")
+    now = books.bank.clock.instant
+    books.bank.clock.advance(days=40)
+    found = books.ask("indicators")
+    assert found.end == now + timedelta(microseconds=1)
+    assert found.end - found.start == timedelta(days=30)
+    assert (found.data.first_at, found.data.last_at, found.data.hours) == (now, now, 1)
+
+
+def test_minutes_of_data_are_averaged_over_minutes(bank: Bank) -> None:
+    bank.set_up()
+    bank.fund("wallet:acme.bot", 3_000 * TOKEN)
+    bank.clock.advance(minutes=10)
+    bank.post(Move(debit="wallet:acme.bot", credit="wallet:acme", amount=TOKEN, kind="gift"))
+    with bank.database.reading() as session:
+        found = Reports(clock=bank.clock).indicators(session)
+        assert found.mean_money_utok == found.money_utok > 0
+    assert found.velocity == pytest.approx(TOKEN / found.money_utok)
+
+
+def test_where_nothing_moved_there_is_no_velocity(books: Books, bank: Bank) -> None:
+    last = max(t.at for t in books.journal())
+    found = books.ask("indicators", start=last + timedelta(days=1), end=last + timedelta(days=2))
+    assert (found.data, found.velocity, found.spent_utok) == (None, None, 0)
+    assert found.gini is not None, "what wallets have is known without any move"
+    early = books.ask("indicators", end=datetime(2020, 1, 1, tzinfo=UTC))
+    assert (early.data, early.gini, early.wallets) == (None, None, 0)
+
+
+def test_an_empty_ledger_has_no_data(bank: Bank) -> None:
+    with bank.database.reading() as session:
+        found = Reports(clock=bank.clock).indicators(session)
+    assert (found.data, found.gini, found.velocity) == (None, None, None)
+
+
 def test_what_makes_no_report_is_named(books: Books) -> None:
     now = books.bank.clock.instant
     for question, named in (
