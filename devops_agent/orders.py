@@ -333,11 +333,15 @@ class Orders:
 
     def _require_model(self, request: OrderRequest) -> None:
         asks_model = self._synthesizers[request.synthesizer].asks_model
-        if asks_model != bool(request.model):
+        if asks_model and not request.model:
+            known = ", ".join(model.name for model in self._catalogue.models)
             raise SubmissionError(
-                f"the synthesizer {request.synthesizer} asks a language model: name one"
-                if asks_model
-                else f"the synthesizer {request.synthesizer} asks no language model: name none"
+                f"the synthesizer {request.synthesizer} asks a language model: name one;"
+                f" this service has {known or 'none'}"
+            )
+        if request.model and not asks_model:
+            raise SubmissionError(
+                f"the synthesizer {request.synthesizer} asks no language model: name none"
             )
         if request.model:
             self._catalogue.model(request.model)

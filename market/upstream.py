@@ -309,14 +309,23 @@ def _broken(model: Model, error: BaseException | None) -> UpstreamError:
 
 
 def _refused(model: Model, error: openai.APIStatusError) -> UpstreamRefusedError:
-    said = str(error.message)[:MESSAGE_MAX_CHARACTERS]
+    said = _said(error)
     return UpstreamRefusedError(
-        f"{model.name} refused the call with status {error.status_code}: {said}",
+        f"{model.name} refused the call with status {error.status_code}{said and ': '}{said}",
         may_retry=error.status_code in RETRY_STATUSES,
         retry_after_s=_retry_after_s(error.response),
         model=model.name,
         status=error.status_code,
     )
+
+
+def _said(error: openai.APIStatusError) -> str:
+    """Return a provider's own words, as text that can be printed anywhere; "" for none."""
+    body = error.body
+    found = [body.get("message"), body.get("detail")] if isinstance(body, dict) else [body]
+    words = next((each for each in found if isinstance(each, str)), "")
+    plain = "".join(c if c.isprintable() else " " for c in words[: 2 * MESSAGE_MAX_CHARACTERS])
+    return " ".join(plain.split())[:MESSAGE_MAX_CHARACTERS]
 
 
 def _retry_after_s(response: httpx2.Response) -> float | None:

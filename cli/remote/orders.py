@@ -305,8 +305,13 @@ def _print_order(order: dict[str, Any]) -> None:
 
 
 def _cause(order: dict[str, Any]) -> dict[str, str]:
-    """Return why a search found nothing, where it said so."""
+    """Return why a search found nothing or a stage failed, where it said so."""
     found = order["summary"].get("synthesis", {})
-    causes = (found.get("load_error"), found.get("reason"))
+    judged = order["summary"].get("validation", {})
+    causes = (
+        found.get("load_error"),
+        found.get("message") or found.get("reason"),
+        judged.get("message"),
+    )
     told = [str(cause).strip() for cause in causes if cause]
     return {"because": "; ".join(told)} if told else {}

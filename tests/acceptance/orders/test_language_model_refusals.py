@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from aem.client import ApiError
 from tests.acceptance.orders.model_desk import (
     INPUT_UTOK,
     OUTPUT_UTOK,
@@ -110,6 +111,20 @@ def test_a_provider_that_fails_costs_the_buyer_nothing(
     assert found["refunded_utok"] == found["escrowed_utok"]
     assert {call["reason"] for call in desk.calls} == {failure.reason}
     desk.close()
+
+
+def test_a_refusal_is_told_in_the_providers_words(desk: Desk) -> None:
+    found = desk.order(status(401, "this key was revoked"))
+    told = found["summary"]["synthesis"]
+    assert told["reason"] == "model_refused"
+    assert told["message"] == "tutor refused the call with status 401: this key was revoked"
+    desk.close()
+
+
+def test_where_no_model_is_named_those_that_are_there_are(desk: Desk) -> None:
+    with pytest.raises(ApiError, match="this service has tutor, plain") as caught:
+        desk.order(engineer(REPAIRED), model="")
+    assert caught.value.reason == "bad_submission"
 
 
 # Proposals that are no improvement: rejected, and paid for as metered

@@ -160,6 +160,45 @@ def test_a_refusal_says_whether_to_try_again(
 
 
 @pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("too long: 9000 tokens", "too long: 9000 tokens"),
+        ("red \x1b[31m\u202e\r\nback\x00 \ud800", "red [31m back"),
+        ("y" * 10_000, "y" * 300),
+    ],
+    ids=["plain", "control characters", "long"],
+)
+def test_a_refusal_is_told_in_the_providers_words(
+    upstream: Upstream, words: str, told: str
+) -> None:
+    refusal = llm_server.status(400, words)
+    with serving(refusal) as server, pytest.raises(UpstreamRefusedError) as caught:
+        ask(server, upstream)
+    assert str(caught.value) == f"tutor refused the call with status 400: {told}"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"<html>bad gateway</html>", ": <html>bad gateway</html>"),
+        (b'{"error": {"code": 5}}', ""),
+        (b'{"error": "no such model"}', ": no such model"),
+        (b'{"detail": "no such path"}', ": no such path"),
+    ],
+    ids=["no JSON", "no words", "a text", "a detail"],
+)
+def test_words_are_taken_from_where_providers_put_them(
+    upstream: Upstream, body: bytes, told: str
+) -> None:
+    def behave(exchange: llm_server.Exchange) -> None:
+        exchange.send_bytes(502, body)
+
+    with serving(behave) as server, pytest.raises(UpstreamRefusedError) as caught:
+        ask(server, upstream)
+    assert str(caught.value) == f"tutor refused the call with status 502{told}"
+
+
+@pytest.mark.parametrize(
     ("behaviour", "reason"),
     [
         pytest.param(llm_server.never, "model_timeout", id="never"),
