@@ -323,7 +323,8 @@ class WorkModels:
             house.metering.admit(session, order, engagement, bound)
         except PaymentRequiredError as error:
             if self._is_private:  # half a judging is worth nothing, and the day is not the buyer's
-                raise
+                message = "what is left does not cover the judging's calls"
+                raise type(error)(message) from None  # the bound of one tells a case's length
             raise BudgetExhaustedError(error.message) from error
         store.dispatch_work(session, attempt_id, house.clock.now())
         store.add_model_call(

@@ -141,12 +141,13 @@ def test_a_day_that_ends_within_a_judging_is_not_the_buyers_affair(
 
     def scarce(*args: Any, **options: Any) -> Any:
         if next(left, None) is None:
-            raise BudgetExhaustedError("the day's budget is spent")
+            raise BudgetExhaustedError("the day does not cover 12345 nusd", bound_nusd=12345)
         return admit(*args, **options)
 
     monkeypatch.setattr(Metering, "admit", scarce)
     found = order(candidate=taught(example))
     assert (found["outcome"], found["reason"]) == ("failed", "budget_exhausted")
+    assert "12345" not in f"{found}", "a call's bound tells how long a case is"
     assert found["refunded_utok"] == found["escrowed_utok"]
 
 
