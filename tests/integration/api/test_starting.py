@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
+from api.composition import build_service
+from market import BadCatalogueError
 from tests.fakes.running_service import running, settings
 
 
@@ -28,3 +32,11 @@ def test_no_secret_is_kept_in_the_data_folder(tmp_path: Path) -> None:
             content = path.read_bytes()
             assert secret not in content, path
             assert key not in content, path
+
+
+def test_a_start_that_is_refused_for_its_models_makes_nothing(tmp_path: Path) -> None:
+    catalogue = tmp_path / "models.toml"
+    catalogue.write_text("")
+    with pytest.raises(BadCatalogueError):
+        build_service(settings(tmp_path / "service", models=catalogue))
+    assert not (tmp_path / "service").exists()
