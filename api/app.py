@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from api import errors
 from api.bodies import BodyLimit
 from api.composition import Service
+from api.observing import AnswerHeaders, answer_headers
 from api.routes import (
     alerts,
     artifacts,
@@ -49,8 +50,10 @@ def create_app(built: Service, *, started: Callable[[], None] = lambda: None) ->
     )
     app.state.parts = built.parts
     app.state.stopping = threading.Event()
+    headers = answer_headers(built.parts.enforcement)
     app.add_middleware(BodyLimit)
-    errors.install(app)
+    app.add_middleware(AnswerHeaders, headers=headers)
+    errors.install(app, headers)
     money = (budgets, ledger, postings, reports, alerts, audit)
     modules = (service, keys, *money, gold, artifacts, orders, events)
     for module in modules:

@@ -44,6 +44,7 @@ from ledger import (
     Audit,
     Budgets,
     Checkpoints,
+    Enforcement,
     Export,
     Journals,
     Ledger,
@@ -155,6 +156,7 @@ class _Rooms:
     """The rooms below the orders."""
 
     clock: Clock
+    enforcement: Enforcement
     database: Database
     events: EventLog
     catalogue: Catalogue
@@ -174,6 +176,7 @@ def _build_rooms(
     events = EventLog(database, clock)
     return _Rooms(
         clock=clock,
+        enforcement=Enforcement(settings.enforcement),
         database=database,
         events=events,
         catalogue=catalogue,
@@ -238,7 +241,7 @@ def _build_works(rooms: _Rooms, sandbox: Sandbox, terms: OrderTerms) -> _Works:
         market=rooms.market,
         ledger=rooms.ledger,
         budgets=rooms.budgets,
-        metering=Metering(clock=rooms.clock, alerts=rooms.alerts),
+        metering=Metering(clock=rooms.clock, alerts=rooms.alerts, enforcement=rooms.enforcement),
         terms=terms,
     )
     return _Works(

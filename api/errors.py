@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -93,15 +95,18 @@ def problem(status: int, reason: str, detail: str, /, **details: Any) -> JSONRes
     return ProblemResponse(body, status_code=status)
 
 
-def install(app: FastAPI) -> None:
-    """Make every error of the app a problem."""
+def install(app: FastAPI, headers: Mapping[str, str]) -> None:
+    """Make every error of the app a problem.
+
+    A defect is answered outside of all middleware: that answer gets the `headers` here.
+    """
     app.add_exception_handler(AemError, _aem_error)
     app.add_exception_handler(ArtifactError, _artifact_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
     for kind in (DataError, OverflowError, UnicodeEncodeError):
         app.add_exception_handler(kind, _unstorable)
-    app.add_exception_handler(Exception, _defect)
+    app.add_exception_handler(Exception, partial(_defect, headers=headers))
 
 
 def _aem_error(_request: Request, error: Exception) -> JSONResponse:
@@ -154,10 +159,12 @@ def _unstorable(_request: Request, error: Exception) -> JSONResponse:
     )
 
 
-def _defect(_request: Request, error: Exception) -> JSONResponse:
+def _defect(_request: Request, error: Exception, *, headers: Mapping[str, str]) -> JSONResponse:
     _logger.error("a defect of the service", exc_info=error)
-    return problem(
+    response = problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal",
         "the service failed in a way that it does not know; its log says how",
     )
+    response.headers.update(headers)
+    return response

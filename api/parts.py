@@ -16,6 +16,7 @@ from ledger import (
     Audit,
     Budgets,
     Checkpoints,
+    Enforcement,
     Export,
     Journals,
     Ledger,
@@ -34,6 +35,7 @@ class Parts:
 
     database: Database
     clock: Clock
+    enforcement: Enforcement
     events: EventLog
     signer: Signer
     keys: ApiKeys

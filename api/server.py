@@ -10,8 +10,10 @@ import uvicorn
 
 from api.app import create_app
 from api.composition import Service, build_service
+from api.observing import NOTICE
 from api.settings import Settings
 from core.errors import InfrastructureError
+from ledger import Enforcement
 
 
 class AddressTakenError(InfrastructureError):
@@ -72,6 +74,8 @@ def _introduce(service: Service, say: Callable[[str], None]) -> None:
     say(f"candidates run in {isolation['engine']} {isolation['engine_version']}")
     if isolation["notice"]:
         say(f"NOTICE: {isolation['notice']}")
+    if service.parts.enforcement is Enforcement.OBSERVE:
+        say(f"NOTICE: {NOTICE}")
     if service.first_key is not None:
         say(
             "This is the first start. The operator's key, shown once and kept nowhere:\n"

@@ -17,6 +17,7 @@ class Settings(BaseSettings):
     Attributes:
         data_folder: keys, the embedded database and Git repositories live here.
         database_url: empty for SQLite in the data folder, else ``postgresql+psycopg://...``.
+        enforcement: ``enforce``, or ``observe``: nothing is refused for lack of money.
         sandbox: ``auto`` (Docker, else bubblewrap, said loudly), ``docker`` or ``bubblewrap``.
         threshold_tokens: C_dev, what a wallet must hold before it may order.
         fee_tokens: what an accepted order pays beyond what was metered.
@@ -45,6 +46,7 @@ class Settings(BaseSettings):
     database_url: str = ""
     host: str = "127.0.0.1"
     port: int = Field(default=DEFAULT_PORT, ge=0, le=65535)
+    enforcement: Literal["enforce", "observe"] = "enforce"
     sandbox: Literal["auto", "docker", "bubblewrap"] = "auto"
     threshold_tokens: Decimal = Field(default=Decimal(100), ge=0)
     fee_tokens: Decimal = Field(default=Decimal(5), ge=0)

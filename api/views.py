@@ -50,6 +50,8 @@ def order_view(order: Order) -> dict[str, Any]:
         "fee_utok": money.fee_utok,
         "price_utok": money.price_utok if is_told else None,
         "refunded_utok": money.refunded_utok,
+        "lent_utok": money.lent_utok,
+        "owed_utok": money.owed_utok,
         "version": (
             {"digest": order.version_digest, "number": order.version_number}
             if order.version_digest

@@ -14,6 +14,7 @@ from core.clock import Clock
 from core.money import PUSD_PER_NUSD, ExchangeRate, ceil_div
 from devops_agent import store
 from devops_agent.domain import Order, OrderTerms
+from devops_agent.observing import with_notes
 from ledger import (
     ESCROW,
     WALLET,
@@ -22,6 +23,7 @@ from ledger import (
     AttemptStatus,
     Batch,
     Budgets,
+    Cause,
     Ledger,
     Metering,
     Move,
@@ -130,6 +132,14 @@ class Engagement:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rest:
+    """What an escrow had left at its end, and how much of that gave a loan back."""
+
+    rest_utok: int
+    repaid_utok: int
+
+
 class OrderMetering:
     """Quotes, escrows, meters and pays back."""
 
@@ -213,18 +223,22 @@ class OrderMetering:
         """Return what a wallet may spend; a wallet that was never funded has nothing."""
         return self._ledger.account(session, WALLET.code(owner)).available
 
-    def open_escrow(self, session: Session, order: Order) -> None:
-        """Move the escrow out of the buyer's wallet."""
-        self._move(
-            session,
-            order,
-            Move(
-                debit=WALLET.code(order.payer),
-                credit=_escrow(order),
-                amount=order.money.escrowed_utok,
-                kind="escrow",
-                reference=order.id,
-            ),
+    @property
+    def is_observing(self) -> bool:
+        """Whether nothing is refused for lack of money."""
+        return self._metering.lending.is_observing
+
+    def open_escrow(self, session: Session, order: Order) -> int:
+        """Move the escrow out of the buyer's wallet; return what it was lent for that, in utok."""
+        move = Move(
+            debit=WALLET.code(order.payer),
+            credit=_escrow(order),
+            amount=order.money.escrowed_utok,
+            kind="escrow",
+            reference=order.id,
+        )
+        return self._metering.lending.pay(
+            session, key=f"escrow:{order.id}", move=move, cause=_cause(order)
         )
 
     def affordable(self, session: Session, order: Order) -> Affordable:
@@ -243,7 +257,8 @@ class OrderMetering:
         """Take a lease and both holds on the bound, before anything starts.
 
         Raises:
-            PaymentRequiredError: the escrow or the day's fiat budget does not cover it.
+            PaymentRequiredError: the escrow or the day's fiat budget does not cover it, and that
+                is enforced; where it is not, the order's record says so.
         """
         vector = self._market.current(session)
         lease = self._market.acquire(
@@ -266,7 +281,10 @@ class OrderMetering:
             bound_nusd=_cost_nusd(lines),
             bound_utok=_price_utok(lines, rate),
         )
-        self._metering.admit(session, request)
+        attempt = self._metering.admit(session, request)
+        if attempt.let_pass:
+            stage = engagement.attempt_id.split(":")[1]
+            store.save(session, with_notes(order, stage, attempt.let_pass))
         store.add_work(
             session,
             attempt_id=engagement.attempt_id,
@@ -316,12 +334,16 @@ class OrderMetering:
         )
 
     def refund_metered(self, session: Session, order: Order) -> int:
-        """Pay back what the order was charged; return how much the reserve could, in utok."""
+        """Pay what the order was charged back into its escrow.
+
+        Returns:
+            How much of it the reserve could pay, in utok.
+        """
         return self._refund(
             session,
             order,
             key=f"refund:{order.id}",
-            to=WALLET.code(order.payer),
+            to=_escrow(order),
             amount_utok=order.money.metered_utok,
         )
 
@@ -375,14 +397,22 @@ class OrderMetering:
             )
         return paid_utok
 
-    def close_escrow(self, session: Session, order: Order, *, fee_utok: int) -> int:
-        """Pay the fee to the treasury and the rest to the buyer; return the rest in utok."""
+    def close_escrow(self, session: Session, order: Order, *, fee_utok: int) -> "Rest":
+        """Pay the fee to the treasury, give back what was lent, and pay the buyer the rest."""
+        rest_utok = self._ledger.account(session, _escrow(order)).available - fee_utok
+        repaid_utok = min(rest_utok, order.money.lent_utok)
+        self._metering.lending.give_back(
+            session,
+            key=f"return:{order.id}",
+            account=_escrow(order),
+            cause=_cause(order),
+            amount_utok=repaid_utok,
+        )
         treasury = self._budgets.budget(session, order.budget).treasury
         self._move(session, order, _payout(order, "fee", treasury, fee_utok))
-        rest_utok = self._ledger.account(session, _escrow(order)).available
         wallet = WALLET.code(order.payer)
-        self._move(session, order, _payout(order, "refund", wallet, rest_utok))
-        return rest_utok
+        self._move(session, order, _payout(order, "refund", wallet, rest_utok - repaid_utok))
+        return Rest(rest_utok=rest_utok, repaid_utok=repaid_utok)
 
     def _end(self, session: Session, attempt_id: str) -> PriceVector:
         """Release the attempt's lease; return the prices that it was admitted at."""
@@ -398,6 +428,10 @@ class OrderMetering:
 
 def _escrow(order: Order) -> str:
     return ESCROW.code(order.id)
+
+
+def _cause(order: Order) -> Cause:
+    return Cause(budget=order.budget, owner=order.payer, reference=order.id)
 
 
 def _payout(order: Order, kind: str, credit: str, amount_utok: int) -> Move:

@@ -25,6 +25,7 @@ from devops_agent.errors import (
 )
 from devops_agent.evaluation import HOLDOUT, holdout_cases
 from devops_agent.metering import NOTHING, OrderMetering, Use
+from devops_agent.observing import LET_PASS, LetPass
 from devops_agent.progress import OrderRecord
 from devops_agent.prompts import judging_calls_reserve
 from devops_agent.synthesis import Synthesizer, UnsupportedKindError
@@ -117,16 +118,20 @@ class Orders:
     ) -> Order:
         """Take an order: its escrow, its row and its place in the queue commit together.
 
+        In observe-only mode the order's record says what it would have been refused for, and its
+        escrow is lent what the wallet lacks.
+
         Raises, in this order (design, section 11):
             NotAllowedError: the artifact is not the principal's.
-            BelowThresholdError: the wallet is below C_dev.
+            BelowThresholdError: the wallet is below C_dev, and that is enforced.
             MaxPriceBelowQuoteError: the maximum is below the quoted minimum.
-            EscrowNotCoveredError: the wallet is below the escrow.
+            EscrowNotCoveredError: the wallet is below the escrow, and that is enforced.
             NotFoundError, BadRequestError, ArtifactError: what is wrong with the submission.
             NearDuplicateError: it is a copy of another owner's artifact.
         """
         self._require_owner(principal, request)
-        self._require_threshold(session, principal)
+        let_pass = LetPass(is_observing=self._metering.is_observing)
+        let_pass.check(self._below_threshold(session, principal))
         request = self._with_model(request)
         models = self._models(request, submission)
         budget = principal.namespace
@@ -139,7 +144,7 @@ class Orders:
         )
         quote.require(now=self._clock.now(), max_price_utok=request.max_price_utok)
         escrow_utok = min(request.max_price_utok, quote.maximum_utok)
-        self._require_covered(session, principal, escrow_utok)
+        let_pass.check(self._not_covered(session, principal, escrow_utok))
         self._require_sound(session, principal, request, submission)
         checks = self._check_originality(session, request, submission)
         now = self._clock.now()
@@ -154,11 +159,12 @@ class Orders:
             quote=_quote_json(quote) | {"models": models},
             created_at=now,
             updated_at=now,
-            summary={"checks": {"near_duplicates": checks}},
+            summary={"checks": {"near_duplicates": checks}, LET_PASS: let_pass.notes},
         )
+        lent_utok = self._metering.open_escrow(session, order)
+        order = replace(order, money=replace(order.money, lent_utok=lent_utok))
         self._record.add(session, order)
         self._keep_files(session, order.id, submission)
-        self._metering.open_escrow(session, order)
         self._durable.enqueue(session, workflow=WORKFLOW, key=order.id)
         return order
 
@@ -213,26 +219,32 @@ class Orders:
                 f" {principal.namespace!r}"
             )
 
-    def _require_threshold(self, session: Session, principal: Principal) -> None:
+    def _below_threshold(
+        self, session: Session, principal: Principal
+    ) -> BelowThresholdError | None:
         balance = self._metering.wallet_available_utok(session, principal.owner)
         threshold = self._terms.threshold_utok
-        if balance < threshold:
-            raise BelowThresholdError(
-                f"the wallet of {principal.owner} has {format_tokens(balance)} tokens and needs"
-                f" {format_tokens(threshold)} to order an improvement",
-                balance_utok=balance,
-                threshold_utok=threshold,
-            )
+        if balance >= threshold:
+            return None
+        return BelowThresholdError(
+            f"the wallet of {principal.owner} has {format_tokens(balance)} tokens and needs"
+            f" {format_tokens(threshold)} to order an improvement",
+            balance_utok=balance,
+            threshold_utok=threshold,
+        )
 
-    def _require_covered(self, session: Session, principal: Principal, escrow_utok: int) -> None:
+    def _not_covered(
+        self, session: Session, principal: Principal, escrow_utok: int
+    ) -> EscrowNotCoveredError | None:
         balance = self._metering.wallet_available_utok(session, principal.owner)
-        if balance < escrow_utok:
-            raise EscrowNotCoveredError(
-                f"the wallet of {principal.owner} has {format_tokens(balance)} tokens; the escrow"
-                f" takes {format_tokens(escrow_utok)}: lower --max-price or fund the wallet",
-                balance_utok=balance,
-                escrow_utok=escrow_utok,
-            )
+        if balance >= escrow_utok:
+            return None
+        return EscrowNotCoveredError(
+            f"the wallet of {principal.owner} has {format_tokens(balance)} tokens; the escrow"
+            f" takes {format_tokens(escrow_utok)}: lower --max-price or fund the wallet",
+            balance_utok=balance,
+            escrow_utok=escrow_utok,
+        )
 
     def _require_sound(
         self,

@@ -23,7 +23,8 @@ class Settlement:
         """End the order: an accepted one pays the fee, a failed one gets all back.
 
         A rejected order pays what was metered. What a failed one was charged comes from the
-        reserve: what was burned for fiat stays burned.
+        reserve: what was burned for fiat stays burned. What observe-only mode lent and was not
+        used goes back first.
         """
         order = store.get(session, order_id, lock=True)
         if order.state.is_final:
@@ -52,10 +53,11 @@ class Settlement:
         if outcome is Outcome.FAILED:
             compensated_utok = self._metering.refund_metered(session, order)
         fee_utok = self._terms.fee_utok if outcome is Outcome.ACCEPTED else 0
-        returned_utok = self._metering.close_escrow(session, order, fee_utok=fee_utok)
+        closed = self._metering.close_escrow(session, order, fee_utok=fee_utok)
         return replace(
             order.money,
             fee_utok=fee_utok,
-            returned_utok=returned_utok,
+            returned_utok=closed.rest_utok - compensated_utok,
             compensated_utok=compensated_utok,
+            repaid_utok=closed.repaid_utok,
         )

@@ -68,7 +68,7 @@ class Metering:
         self._alerts = alerts or Alerts(clock=clock)
         self._posting = Posting(clock=clock, scope="attempt")
         self._auditor = TokenAuditor(clock=clock)
-        self._lending = Lending(clock=clock, alerts=self._alerts, enforcement=enforcement)
+        self.lending = Lending(clock=clock, alerts=self._alerts, enforcement=enforcement)
 
     def admit(self, session: Session, request: AttemptRequest) -> Attempt:
         """Take both holds and write the attempt; commit before anything is dispatched.
@@ -112,7 +112,7 @@ class Metering:
             at=self._clock.now(),
         )
         store.add_attempt(session, attempt)
-        self._lending.record(session, transfers, attempt.cause)
+        self.lending.record(session, transfers, attempt.cause)
         self._tell_admission(session, attempt, budget, decision, lack)
         return attempt
 
@@ -125,7 +125,7 @@ class Metering:
             BudgetExhaustedError: a limit down the tree does not cover it, and that is enforced.
         """
         limits = tuple(self._limits_passed(session, budget, day, request.bound_nusd))
-        if not self._lending.is_observing:
+        if not self.lending.is_observing:
             if limits:
                 raise _exhausted(limits[0], day, request.bound_nusd)
             return attempts.Lack()
@@ -370,7 +370,7 @@ class Metering:
         result = self._posting.post(session, Batch(key=f"{attempt.id}:end", commands=commands))
         moved = (Phase.POSTED, Phase.POST)
         transfers = [one for one in result.require() if one.phase in moved]
-        self._lending.record(session, transfers, attempt.cause)
+        self.lending.record(session, transfers, attempt.cause)
         return tuple(one.id for one in transfers if one.kind != LOAN_RETURN)
 
     def _save(self, session: Session, ended: Attempt, records: Sequence[UsageRecord]) -> None:

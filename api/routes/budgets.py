@@ -14,7 +14,7 @@ from core.errors import NotFoundError
 from core.ids import new_id
 from core.money import MAX_AMOUNT
 from core.principals import Principal, Role
-from ledger import WALLET, BudgetAmounts
+from ledger import OVERDRAFT, WALLET, BudgetAmounts, Enforcement
 
 router = APIRouter(prefix="/api/v1", tags=["money"])
 
@@ -118,14 +118,17 @@ def get_wallet(owner: str, parts: PartsOf, caller: Caller) -> dict[str, Any]:
     _require_wallet(caller, owner)
     with parts.database.reading() as session:
         statement = parts.ledger.statement(session, WALLET.code(owner), limit=WALLET_TRANSFERS)
+        lender = parts.ledger.account(session, OVERDRAFT.code(owner))
     threshold_utok = parts.terms.threshold_utok
+    is_observing = parts.enforcement is Enforcement.OBSERVE
     return {
         "owner": owner,
         "account": statement.account.code,
         "balance_utok": statement.account.balance,
         "available_utok": statement.account.available,
         "threshold_utok": threshold_utok,
-        "may_order": statement.account.available >= threshold_utok,
+        "may_order": is_observing or statement.account.available >= threshold_utok,
+        "owed_utok": -lender.balance,
         "transfers": to_json(statement.transfers.items),
     }
 
@@ -139,4 +142,4 @@ def _require_wallet(caller: Principal, owner: str) -> None:
 
 def _state(parts: Parts, session: Session, budget: str) -> dict[str, Any]:
     value: dict[str, Any] = to_json(parts.budgets.state(session, budget))
-    return value
+    return value | {"enforcement": parts.enforcement.value}

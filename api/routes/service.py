@@ -11,10 +11,14 @@ router = APIRouter(tags=["service"])
 
 @router.get("/healthz")
 def health(parts: PartsOf) -> dict[str, Any]:
-    """Say that the service is up and its database answers."""
+    """Say that the service is up and its database answers, and whether money is enforced."""
     with parts.database.reading() as session:
         has_operator = parts.keys.any_exists(session)
-    return {"status": "ok", "has_operator": has_operator}
+    return {
+        "status": "ok",
+        "has_operator": has_operator,
+        "enforcement": parts.enforcement.value,
+    }
 
 
 @router.get("/.well-known/aem-trust.json")

@@ -10,21 +10,27 @@ import click
 
 from aem.client import ApiError, Client, ClientError
 from aem.errors import SdkError
-from cli.output import ExitCode, exit_code_of, fail
+from cli.output import ExitCode, exit_code_of, fail, say
 
 URL_VARIABLE = "AEM_URL"
 KEY_VARIABLE = "AEM_API_KEY"
 DEFAULT_URL = "http://127.0.0.1:8321"
+
+OBSERVED_ONLY = "observe-only mode: the service refuses nothing for lack of money"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @contextmanager
 def connect() -> Iterator[Client]:
-    """Open a client as the environment says."""
+    """Open a client as the environment says; at its end, say if nothing is enforced."""
     url = os.environ.get(URL_VARIABLE, DEFAULT_URL)
     with Client(url, os.environ.get(KEY_VARIABLE, "")) as client:
-        yield client
+        try:
+            yield client
+        finally:
+            if client.is_observed_only:
+                say(f"NOTICE: {OBSERVED_ONLY}", is_error=True)
 
 
 def remote(command: Command) -> Command:

@@ -280,6 +280,7 @@ def indicators(start: str | None, end: str | None, *, as_json: bool) -> None:
             "paid out by wallets": f"{tokens(found['spent_utok'])} tokens",
             "tokens at its end": f"{tokens(found['money_utok'])} tokens",
             "tokens on average": f"{tokens(found['mean_money_utok'])} tokens",
+            "lent by observe-only mode": f"{tokens(found['lent_utok'])} tokens",
         }
     )
 

@@ -41,6 +41,7 @@ def wallet(owner: str | None, *, as_json: bool) -> None:
             "available": f"{tokens(found['available_utok'])} tokens",
             "needed to order": f"{tokens(found['threshold_utok'])} tokens",
             "may order": found["may_order"],
+            **_debt("owed", tokens(found["owed_utok"]), "tokens, lent by observe-only mode"),
         }
     )
     print_transfers("\nTransfers", found["transfers"], found["account"])
@@ -170,8 +171,16 @@ def _print_budget(state: dict[str, Any], *, as_json: bool) -> None:
             "treasury": f"{tokens(_balance(state['treasury']))} tokens",
             "reserve": f"{tokens(_balance(state['reserve']))} tokens",
             "fiat left today": f"{usd(left_nusd)} USD",
+            "enforcement": state["enforcement"],
+            **_debt("beyond the limit", usd(state["beyond_nusd"]), "USD today"),
+            **_debt("lent", tokens(state["lent_utok"]), "tokens, and not given back"),
         }
     )
+
+
+def _debt(name: str, amount: str, what: str) -> dict[str, str]:
+    """Name what observe-only mode let pass, where it let anything."""
+    return {} if amount == "0" else {name: f"{amount} {what}"}
 
 
 def _balance(account: dict[str, Any]) -> int:

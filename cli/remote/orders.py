@@ -298,10 +298,23 @@ def _print_order(order: dict[str, Any]) -> None:
             "escrowed": f"{tokens(order['escrowed_utok'])} tokens",
             "price": f"{tokens(order['price_utok'])} tokens",
             "refunded": f"{tokens(order['refunded_utok'])} tokens",
+            **_let_pass(order),
             "version": f"v{version['number']} {version['digest']}" if version else "-",
             "listed at": f"{tokens(order['listing_utok'])} tokens" if version else "-",
         }
     )
+
+
+def _let_pass(order: dict[str, Any]) -> dict[str, str]:
+    """Say what observe-only mode lent the order, and what it was not refused for."""
+    notes = order["summary"].get("let_pass", [])
+    if not notes:
+        return {}
+    refusals = ", ".join(f"{note['reason']} ({note['stage']})" for note in notes)
+    return {
+        "not refused": f"{refusals}: observe-only mode",
+        "lent": f"{tokens(order['lent_utok'])} tokens, owed {tokens(order['owed_utok'])}",
+    }
 
 
 def _cause(order: dict[str, Any]) -> dict[str, str]:

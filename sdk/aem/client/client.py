@@ -77,6 +77,11 @@ class Client:
         """Close all pooled connections."""
         self._connection.close()
 
+    @property
+    def is_observed_only(self) -> bool:
+        """Whether the newest answer said that nothing is refused for lack of money."""
+        return self._connection.enforcement == "observe"
+
     # The service
 
     def health(self) -> Json:

@@ -27,6 +27,9 @@ MAX_SHOWN_BYTES = 300
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 
+ENFORCEMENT_HEADER = "AEM-Enforcement"
+"""Says that the service refuses nothing for lack of money, where that is so."""
+
 _PLAIN_IN_PATHS = "/:"
 """What stands for itself in our paths; names that callers give may hold anything else."""
 
@@ -70,7 +73,14 @@ class Request:
 
 
 class Connection:
-    """A service's address, the key to it, and how often to ask. Safe to share among threads."""
+    """A service's address, the key to it, and how often to ask. Safe to share among threads.
+
+    Attributes:
+        base_url: the service's address.
+        pause: waits between attempts, in seconds.
+        enforcement: ``observe`` if the newest answer said that the service refuses nothing for
+            lack of money; "" otherwise.
+    """
 
     def __init__(
         self,
@@ -87,9 +97,15 @@ class Connection:
             headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
             timeout=timeout_s,
             transport=transport,
+            event_hooks={"response": [self._note]},
         )
         self.base_url = base_url
+        self.enforcement = ""
         self.pause = sleep
+
+    def _note(self, response: httpx.Response) -> None:
+        """Remember what an answer says of the service's mode."""
+        self.enforcement = response.headers.get(ENFORCEMENT_HEADER, "")
 
     def close(self) -> None:
         """Close all pooled connections."""

@@ -200,7 +200,11 @@ def test_nobody_gets_in_without_a_key_that_is_known_and_not_revoked(
 
 def test_what_is_open_needs_no_key(shared: RunningService) -> None:
     nobody = shared.http(None)
-    assert nobody.get("/healthz").json() == {"status": "ok", "has_operator": True}
+    assert nobody.get("/healthz").json() == {
+        "status": "ok",
+        "has_operator": True,
+        "enforcement": "enforce",
+    }
     assert "payload" in nobody.get("/.well-known/aem-trust.json").json()
 
 

@@ -20,7 +20,7 @@ class Body(BaseModel):
 def client() -> Iterator[TestClient]:
     app = FastAPI()
     app.add_middleware(BodyLimit, max_bytes=LIMIT_BYTES)
-    install(app)
+    install(app, {})
 
     @app.post("/raw")
     async def raw(request: Request) -> int:

@@ -68,7 +68,7 @@ class Body(BaseModel):
 @pytest.fixture
 def client() -> Iterator[TestClient]:
     app = FastAPI()
-    install(app)
+    install(app, {})
 
     @app.get("/busy")
     def busy() -> None:

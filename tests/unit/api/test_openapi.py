@@ -8,13 +8,15 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.composition import Service
+from ledger import Enforcement
 
 OPEN_PATHS = {"/healthz", "/.well-known/aem-trust.json"}
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    service = SimpleNamespace(parts=None, start=lambda: None, stop=lambda: None)
+    parts = SimpleNamespace(enforcement=Enforcement.ENFORCE)
+    service = SimpleNamespace(parts=parts, start=lambda: None, stop=lambda: None)
     with TestClient(create_app(cast(Service, service))) as client:
         answer = client.get("/openapi.json")
     assert answer.status_code == 200

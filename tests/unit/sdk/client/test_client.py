@@ -167,6 +167,16 @@ def test_without_a_key_none_is_sent() -> None:
     assert "authorization" not in answers.requests[0].headers
 
 
+def test_a_client_knows_whether_anything_is_enforced() -> None:
+    observed = httpx.Response(200, json={}, headers={"AEM-Enforcement": "observe"})
+    client = Answers(observed, ok()).client()
+    assert client.is_observed_only is False
+    client.health()
+    assert client.is_observed_only is True
+    client.health()
+    assert client.is_observed_only is False
+
+
 def test_the_trust_root_comes_as_an_envelope() -> None:
     keys = FakeKeys()
     envelope = keys.trust_root.sign(keys.signer(KeyPurpose.ROOT))
