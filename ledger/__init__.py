@@ -58,6 +58,7 @@ from ledger.errors import (
     InvoiceRefusedError,
     LogDamagedError,
     PostingUnknownError,
+    ReconciliationNotFoundError,
     ReportError,
     RootExistsError,
     TransferNotFoundError,
@@ -74,7 +75,7 @@ from ledger.loans import Cause, Enforcement
 from ledger.metering import Metering
 from ledger.policy import Budget, BudgetAmounts, BudgetSetting, IssuanceDecision
 from ledger.proofs import Proofs
-from ledger.reconciliation import Reconciliation, Reconciliations
+from ledger.reconciliation import Reconciliation, Reconciliations, Settlement
 from ledger.reports import Reports
 from ledger.service import Ledger, Statement
 from ledger.summaries import Summaries
@@ -150,12 +151,14 @@ __all__ = [
     "PostingUnknownError",
     "Proofs",
     "Reconciliation",
+    "ReconciliationNotFoundError",
     "Reconciliations",
     "RejectionReason",
     "ReportError",
     "Reports",
     "Reverse",
     "RootExistsError",
+    "Settlement",
     "Statement",
     "Summaries",
     "Transfer",

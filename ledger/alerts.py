@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from aem.proof.audit import AuditReport
 from core.clock import Clock
 from core.ids import derived_id, new_id
-from ledger.cursors import alert_cursor, alert_of
+from ledger.cursors import named_cursor, named_of
 from ledger.domain import Page
 from ledger.loans import Enforcement
 from ledger.policy import Budget
@@ -235,13 +235,13 @@ class Alerts:
     ) -> Page[Alert]:
         """Return alerts with their deliveries, the newest first."""
         limit = max(1, min(limit, PAGE_LIMIT_ROWS))
-        rows = store.newest(session, after=alert_of(after), limit=limit)
+        rows = store.newest(session, after=named_of(after), limit=limit)
         deliveries: dict[str, list[Delivery]] = defaultdict(list)
         for row in store.deliveries_of(session, [row["id"] for row in rows]):
             fields = {name: row[name] for name in Delivery.__dataclass_fields__}
             deliveries[row["alert_id"]].append(Delivery(**fields))
         items = tuple(_alert(row, tuple(deliveries[row["id"]])) for row in rows)
-        cursor = alert_cursor(items[-1].at, items[-1].id) if len(items) == limit else None
+        cursor = named_cursor(items[-1].at, items[-1].id) if len(items) == limit else None
         return Page(items=items, next_cursor=cursor)
 
     def is_due(self, session: Session) -> bool:

@@ -1,4 +1,4 @@
-"""Cursors of lists: numbers in the order of the log, or instants and numbers."""
+"""Cursors of lists: numbers in the order of the log, or instants and numbers or names."""
 
 from datetime import datetime
 
@@ -42,12 +42,12 @@ def place_of(cursor: str) -> tuple[datetime, int] | None:
     return _instant(instant, cursor), number
 
 
-def alert_cursor(at: datetime, alert_id: str) -> str:
-    """Return the cursor of an alert."""
-    return f"{format_instant(at)}~{alert_id}"
+def named_cursor(at: datetime, name: str) -> str:
+    """Return the cursor of what has an identifier and is dated then."""
+    return f"{format_instant(at)}~{name}"
 
 
-def alert_of(cursor: str) -> tuple[datetime, str] | None:
+def named_of(cursor: str) -> tuple[datetime, str] | None:
     """Return the instant and identifier that a cursor stands for; None for the beginning.
 
     Raises:
@@ -55,8 +55,8 @@ def alert_of(cursor: str) -> tuple[datetime, str] | None:
     """
     if not cursor:
         return None
-    instant, _, alert_id = cursor.partition("~")
-    return _instant(instant, cursor), alert_id
+    instant, _, name = cursor.partition("~")
+    return _instant(instant, cursor), name
 
 
 def _instant(text: str, cursor: str) -> datetime:

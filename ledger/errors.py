@@ -14,6 +14,7 @@ NotFoundError
 |-- BudgetNotFoundError
 |-- AttemptNotFoundError
 |-- TransferNotFoundError
+|-- ReconciliationNotFoundError
 `-- CheckpointNotFoundError
 ConflictError
 |-- IdempotencyKeyReusedError  the key came before with another request
@@ -114,6 +115,12 @@ class TransferNotFoundError(NotFoundError):
     """There is no transfer of that name, or not for this principal."""
 
     reason = "transfer_not_found"
+
+
+class ReconciliationNotFoundError(NotFoundError):
+    """Nothing was settled under that identifier."""
+
+    reason = "reconciliation_not_found"
 
 
 class CheckpointNotFoundError(NotFoundError):

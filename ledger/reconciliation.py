@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 from typing import Any
 
+from sqlalchemy.engine import RowMapping
 from sqlalchemy.orm import Session
 
 from core.clock import Clock
@@ -21,8 +22,9 @@ from core.ids import derived_id
 from core.money import PUSD_PER_NUSD
 from ledger.accounts import FIAT_AUTHORITY, FIAT_SPENT, OPERATOR_LOSS, SUSPENSE
 from ledger.alerts import AlertKind, Alerts
-from ledger.domain import Batch, Move
-from ledger.errors import InvoiceError, InvoiceRefusedError
+from ledger.cursors import named_cursor, named_of
+from ledger.domain import Batch, Move, Page
+from ledger.errors import InvoiceError, InvoiceRefusedError, ReconciliationNotFoundError
 from ledger.invoices import Invoice
 from ledger.matching import BookedWork, DifferenceKind, Match, Matching, SuspenseSettlement
 from ledger.posting import Posting
@@ -34,6 +36,9 @@ from ledger.summaries import hour_of
 
 MAX_SHOWN_DIFFERENCES = 1_000
 """All are counted; more than these are not listed in one answer."""
+
+PAGE_LIMIT_ROWS = 100
+"""Most reconciliations in one answer: each has its differences with it in the database."""
 
 MOVES_PER_BATCH = 300
 
@@ -76,6 +81,21 @@ class Reconciliation:
     transfers: list[str]
     is_applied: bool = False
     is_replay: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settlement:
+    """A reconciliation that was carried out.
+
+    Attributes:
+        at: when.
+        actor: who did it.
+        found: what was found and settled then.
+    """
+
+    at: datetime
+    actor: str
+    found: Reconciliation
 
 
 class Reconciliations:
@@ -175,6 +195,41 @@ class Reconciliations:
             self._alerts.raise_alert(session, AlertKind.OPERATOR_LOSS, applied.id, data)
         return applied
 
+    def page(
+        self,
+        session: Session,
+        *,
+        provider: str | None = None,
+        after: str = "",
+        limit: int = PAGE_LIMIT_ROWS,
+    ) -> Page[Settlement]:
+        """Return what was settled by invoices, of one provider or of all, the newest first.
+
+        Raises:
+            BatchError: `after` is no cursor of this list.
+        """
+        limit = max(1, min(limit, PAGE_LIMIT_ROWS))
+        rows = store.newest(session, provider=provider, after=named_of(after), limit=limit)
+        is_full = len(rows) == limit
+        return Page(
+            items=tuple(_settlement(row) for row in rows),
+            next_cursor=named_cursor(rows[-1]["at"], rows[-1]["id"]) if is_full else None,
+        )
+
+    def settlement(self, session: Session, reconciliation_id: str) -> Settlement:
+        """Return what was settled by one invoice.
+
+        Raises:
+            ReconciliationNotFoundError: nothing was, under this identifier.
+        """
+        row = store.one(session, reconciliation_id)
+        if row is None:
+            raise ReconciliationNotFoundError(
+                f"there is no reconciliation {reconciliation_id[:80]!r}:"
+                " `aem ledger reconciliations` lists those that were carried out"
+            )
+        return _settlement(row)
+
     def _match(
         self,
         session: Session,
@@ -230,6 +285,11 @@ class Reconciliations:
                 posted = self._posting.post(session, batch).require()
                 transfers += [transfer.id for transfer in posted]
         return transfers
+
+
+def _settlement(row: RowMapping) -> Settlement:
+    found = Reconciliation(**json.loads(row["report"]))
+    return Settlement(at=row["at"], actor=row["actor"], found=found)
 
 
 def _moves(provider: str, settled: SuspenseSettlement, memo: str) -> Iterator[Move]:

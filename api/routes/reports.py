@@ -17,6 +17,7 @@ from api.auth import Caller, PartsOf
 from api.mutation import MutationOf
 from api.views import to_json
 from core.principals import Role
+from ledger import Settlement
 
 router = APIRouter(prefix="/api/v1/ledger", tags=["money"])
 
@@ -129,6 +130,38 @@ def indicators(
     with parts.database.reading() as session:
         value: dict[str, Any] = to_json(parts.reports.indicators(session, start=start, end=end))
     return value
+
+
+@router.get("/reconciliations")
+def list_reconciliations(
+    *,
+    parts: PartsOf,
+    caller: Caller,
+    provider: str | None = None,
+    cursor: str = "",
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> dict[str, Any]:
+    """List what was settled by invoices, the newest first, without the differences."""
+    caller.require(Role.OPERATOR, Role.AUDITOR)
+    with parts.database.reading() as session:
+        page = parts.reconciliations.page(session, provider=provider, after=cursor, limit=limit)
+    items = [_settlement_view(settlement) for settlement in page.items]
+    for item in items:
+        del item["differences"], item["transfers"]
+    return {"items": items, "next_cursor": page.next_cursor}
+
+
+@router.get("/reconciliations/{reconciliation_id}")
+def show_reconciliation(reconciliation_id: str, parts: PartsOf, caller: Caller) -> dict[str, Any]:
+    """Return what was settled by one invoice, with differences and transfers."""
+    caller.require(Role.OPERATOR, Role.AUDITOR)
+    with parts.database.reading() as session:
+        return _settlement_view(parts.reconciliations.settlement(session, reconciliation_id))
+
+
+def _settlement_view(settlement: Settlement) -> dict[str, Any]:
+    found: dict[str, Any] = to_json(settlement.found)
+    return {"at": to_json(settlement.at), "actor": settlement.actor, **found}
 
 
 @router.post("/reconciliations")

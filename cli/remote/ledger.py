@@ -1,6 +1,5 @@
 """``aem ledger``: accounts, transfers and usage, and the reports that are made of them."""
 
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import click
 
 from cli.output import (
-    ExitCode,
     json_option,
     print_facts,
     print_json,
@@ -17,7 +15,7 @@ from cli.output import (
     tokens,
     usd,
 )
-from cli.remote.connection import connect, read_file, remote
+from cli.remote.connection import connect, remote
 from cli.remote.files import OutputFile, force_option, save
 from cli.remote.listings import (
     amount_text,
@@ -27,6 +25,7 @@ from cli.remote.listings import (
     print_transfers,
 )
 from cli.remote.postings import post
+from cli.remote.reconciliations import list_reconciliations, reconcile, reconciliation
 
 FORMATS = ("beancount", "hledger", "csv", "parquet")
 
@@ -43,6 +42,8 @@ def ledger() -> None:
 
 
 ledger.add_command(post)
+for command in (reconcile, list_reconciliations, reconciliation):
+    ledger.add_command(command)
 
 
 @ledger.command("accounts")
@@ -310,94 +311,6 @@ def export(
         print_json({"file": str(file), "format": format_name, "bytes": size_bytes})
     else:
         say(f"{file}: {size_bytes} bytes")
-
-
-@ledger.command()
-@click.argument("invoice", type=click.Path(exists=True, dir_okay=False))
-@click.option("--provider", required=True, help="Whose invoice it is.")
-@first_day_option
-@last_day_option
-@click.option("--dry-run", "is_dry_run", is_flag=True, help="Only compare.")
-@click.option("--yes", "is_confirmed", is_flag=True, help="Settle without asking.")
-@json_option
-@remote
-def reconcile(
-    invoice: str,
-    provider: str,
-    start: str | None,
-    end: str | None,
-    *,
-    is_dry_run: bool,
-    is_confirmed: bool,
-    as_json: bool,
-) -> None:
-    """Hold INVOICE, a provider's CSV, against the ledger, and settle suspense by it.
-
-    Exit code 1 if they differ.
-    """
-    if as_json and not (is_dry_run or is_confirmed):
-        raise click.UsageError("--json goes with --dry-run or --yes: nobody can be asked")
-    content = read_file(invoice, "invoice")
-    period = {"start": start, "end": end}
-    with connect() as client:
-        found = client.reports.reconcile(content, provider=provider, is_dry_run=True, **period)
-        if not as_json:
-            _print_reconciliation(found)
-        if not is_dry_run and (is_confirmed or _is_wanted()):
-            found = client.reports.reconcile(
-                content, provider=provider, is_dry_run=False, **period
-            )
-            if not as_json:
-                told = "settled before" if found["is_replay"] else "settled"
-                say(f"{told}: {len(found['transfers'])} transfers")
-    if as_json:
-        print_json(found)
-    if found["counts"]:
-        raise click.exceptions.Exit(ExitCode.FAILED)
-
-
-def _is_wanted() -> bool:
-    try:
-        return click.confirm("\nSettle suspense by this invoice?", default=False)
-    except click.Abort:
-        if sys.stdin.isatty():
-            raise
-        raise click.UsageError("nobody answers here: settle with --yes") from None
-
-
-def _print_reconciliation(found: dict[str, Any]) -> None:
-    rows = [
-        (
-            difference["kind"],
-            difference["line"],
-            difference["reference"] or f"{difference['day']} {difference['resource']}",
-            _pico(difference["invoice_pusd"]),
-            _pico(difference["ledger_pusd"]),
-        )
-        for difference in found["differences"]
-    ]
-    columns = ("difference", ">line", "of", ">invoice USD", ">ledger USD")
-    print_table("Differences", columns, rows)
-    counted = ", ".join(f"{count} {kind}" for kind, count in found["counts"].items())
-    click.echo()
-    print_facts(
-        {
-            "invoice": f"{found['lines']} lines, {_pico(found['invoice_pusd'])} USD",
-            "ledger": f"{_pico(found['ledger_pusd'])} USD",
-            "days": f"{found['start']} up to {found['end']}",
-            "agree": found["matched"],
-            "differ": counted or "nothing",
-            "suspense": f"{found['attempts']} lost attempts",
-            "billed": f"{usd(found['billed_nusd'])} USD",
-            "not billed": f"{usd(found['released_nusd'])} USD",
-            "above the bounds": f"{usd(found['loss_nusd'])} USD",
-        }
-    )
-
-
-def _pico(pusd: int) -> str:
-    whole, rest = divmod(pusd, 10**12)
-    return f"{whole}.{rest:012d}".rstrip("0").rstrip(".")
 
 
 def _print_books(title: str, name: str, lines: list[dict[str, Any]]) -> None:

@@ -1,6 +1,7 @@
 """Invoices that were settled by, and what became of each lost attempt's bound."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -36,6 +37,25 @@ suspense_settlements = Table(
     Column("loss_nusd", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
+
+
+def newest(
+    session: Session, *, provider: str | None, after: tuple[datetime, str] | None, limit: int
+) -> Sequence[RowMapping]:
+    """Return reconciliations that were carried out, the newest first."""
+    at, name = reconciliations.c.at, reconciliations.c.id
+    query = select(reconciliations).order_by(at.desc(), name.desc()).limit(limit)
+    if provider is not None:
+        query = query.where(reconciliations.c.provider == provider)
+    if after is not None:
+        query = query.where((at < after[0]) | ((at == after[0]) & (name < after[1])))
+    return session.execute(query).mappings().all()
+
+
+def one(session: Session, reconciliation_id: str) -> RowMapping | None:
+    """Return a reconciliation that was carried out."""
+    query = select(reconciliations).where(reconciliations.c.id == reconciliation_id)
+    return session.execute(query).mappings().first()
 
 
 def report(session: Session, reconciliation_id: str) -> str | None:

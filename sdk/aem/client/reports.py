@@ -104,6 +104,16 @@ class Reports:
         )
         return result
 
+    def reconciliations(
+        self, *, provider: str | None = None, cursor: str | None = None, limit: int | None = None
+    ) -> Json:
+        """List what was settled by invoices, the newest first, a page at a time."""
+        return self._get("reconciliations", provider=provider, cursor=cursor, limit=limit)
+
+    def reconciliation(self, reconciliation_id: str) -> Json:
+        """Return what was settled by one invoice, with its differences and transfers."""
+        return self._get(f"reconciliations/{reconciliation_id}")
+
     def _get(self, path: str, **query: Any) -> Json:
         result: Json = self._connection.get(f"/api/v1/ledger/{path}", **query)
         return result

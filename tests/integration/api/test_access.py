@@ -98,6 +98,8 @@ RULES = [
         allowed={"operator"},
         status=400,
     ),
+    Rule(request="GET /api/v1/ledger/reconciliations", allowed=HOUSE),
+    Rule(request="GET /api/v1/ledger/reconciliations/rec_none", allowed=HOUSE, status=404),
     Rule(request="GET /api/v1/audit/verify", allowed=HOUSE),
     Rule(request="GET /api/v1/gold", allowed=EVERYBODY),
     Rule(request="GET /api/v1/gold/{gold}", allowed=HOUSE | ACME, refusal=404),

@@ -120,6 +120,35 @@ def test_commands_write_files_and_compare_invoices(shared: RunningService, tmp_p
     assert "closing balance  600 tok" in lines
 
 
+def test_reconciliations_are_listed_and_shown(shared: RunningService) -> None:
+    assert "none yet" in run(shared, "reconciliations").output
+    header = "line_id,date,resource,amount,currency"
+    period = {"start": "2026-01-01", "end": "2026-02-01"}
+    for invoice in (header, f"{header},quantity"):
+        shared.operator.reports.reconcile(
+            invoice.encode(), provider="openai", is_dry_run=False, **period
+        )
+    listed = json.loads(run(shared, "reconciliations", "--limit", "1", "--json").output)
+    rest = json.loads(
+        run(
+            shared, "reconciliations", "--cursor", listed["next_cursor"], "--json", role="auditor"
+        ).output
+    )
+    (newer,), (older,) = listed["items"], rest["items"]
+    assert newer["at"] > older["at"]
+    assert not {"differences", "transfers"} & set(newer)
+    shown = run(shared, "reconciliations", "--provider", "openai").output
+    assert newer["id"] in shown
+    assert older["id"] in shown
+    assert run(shared, "reconciliations", "--provider", "other").output.endswith("none yet\n")
+    one = json.loads(run(shared, "reconciliation", older["id"], "--json").output)
+    assert (one["id"], one["differences"], one["transfers"]) == (older["id"], [], [])
+    assert one["actor"] == shared.operator.me()["id"]
+    told = run(shared, "reconciliation", older["id"], role="auditor").output
+    assert one["invoice_digest"] in told
+    assert run(shared, "reconciliation", "rec_none").exit_code == 5
+
+
 def test_a_mistyped_account_is_refused_by_every_command(shared: RunningService) -> None:
     for arguments in (
         ("statement", "wallet:acme.bto"),

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from core.database import Database
 from core.errors import AemError
-from ledger import InvoiceError, InvoiceRefusedError, Reconciliation, Reconciliations, Summaries
+from ledger import (
+    BatchError,
+    InvoiceError,
+    InvoiceRefusedError,
+    Reconciliation,
+    ReconciliationNotFoundError,
+    Reconciliations,
+    Summaries,
+)
 from tests.fakes.bank import TOKEN, USD, Bank, line
 
 HEADER = "line_id,date,resource,amount,currency,reference,provider"
@@ -102,6 +110,36 @@ def test_the_same_invoice_settles_once_and_another_nothing_more(books: Bank) -> 
     assert kinds(other) == [("missing_in_ledger", 5, "paid-9")]
     assert books.balance("fiat-spent:sandbox") == USD * 3 // 4
     assert transfers == 3
+
+
+def test_what_was_settled_is_listed_with_who_did_it_and_when(books: Bank) -> None:
+    service = Reconciliations(clock=books.clock)
+    compare(books, csv(*ALL))
+    settled = []
+    for number in range(4):
+        invoice = csv(*ALL, extra=f"x{number},{DAY},other,1,USD,,")
+        settled.append((settle(books, invoice, actor=f"key-{number}"), books.clock.instant))
+        books.clock.advance(minutes=number % 2)
+    settle(books, invoice, actor="replay")
+    found, cursor = [], ""
+    while cursor is not None:
+        with books.database.reading() as session:
+            page = service.page(session, after=cursor, limit=3)
+        found += page.items
+        cursor = page.next_cursor
+    assert sorted(one.found.id for one in found) == sorted(one.id for one, _ in settled)
+    assert [one.at for one in found] == sorted((at for _, at in settled), reverse=True)
+    assert {one.actor for one in found} == {f"key-{number}" for number in range(4)}
+    with books.database.reading() as session:
+        (first, at) = settled[0]
+        assert service.settlement(session, first.id).found == first
+        assert service.settlement(session, first.id).at == at
+        assert service.page(session, provider="nobody").items == ()
+        assert len(service.page(session, provider="sandbox").items) == 4
+        with pytest.raises(ReconciliationNotFoundError):
+            service.settlement(session, "rec_none")
+        with pytest.raises(BatchError):
+            service.page(session, after="x")
 
 
 def test_a_later_bill_for_what_was_settled_is_named_and_moves_nothing(books: Bank) -> None:

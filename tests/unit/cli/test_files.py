@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from cli.main import cli, main
 from cli.output import ExitCode
-from cli.remote import ledger
+from cli.remote import reconciliations
 from cli.remote.files import save
 
 DEAD_URL = "http://127.0.0.1:9"
@@ -150,8 +150,8 @@ def test_where_nobody_can_be_asked_a_reconciliation_says_to_confirm(
     def connect() -> Iterator[Any]:
         yield SimpleNamespace(reports=SimpleNamespace(reconcile=reconcile))
 
-    monkeypatch.setattr(ledger, "connect", connect)
-    monkeypatch.setattr(ledger, "_print_reconciliation", lambda _found: None)
+    monkeypatch.setattr(reconciliations, "connect", connect)
+    monkeypatch.setattr(reconciliations, "_print_reconciliation", lambda _found: None)
     invoice = tmp_path / "invoice.csv"
     invoice.touch()
     arguments = ["ledger", "reconcile", str(invoice), "--provider", "openai"]

@@ -135,6 +135,24 @@ CASES: dict[str, tuple[Mapping[str, Any], list[str]]] = {
         {"items": [{"path": "house/support/overnight", "own": FIGURES, "subtree": FIGURES}]},
         ["house/support/overnight", "1234567", USD, TOKENS, "987654321.123457"],
     ),
+    "ledger reconciliations": (
+        {
+            "items": [
+                {
+                    "id": "rec_01j9qk3m8t2x5v7w9y1z3b5d7f",
+                    "at": AT,
+                    "provider": "some-provider-of-models",
+                    "start": "2026-01-01",
+                    "end": "2026-02-01",
+                    "invoice_pusd": NUSD * 1_000 + 7,
+                    "loss_nusd": NUSD,
+                    "counts": {"amount_differs": 123_456},
+                }
+            ],
+            **LAST,
+        },
+        ["rec_01j9qk3m8t2x5v7w9y1z3b5d7f", f"{USD}007", USD, "123456", AT_SHORT],
+    ),
     "status": (
         {
             "items": [
