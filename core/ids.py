@@ -22,11 +22,8 @@ def derived_id(prefix: str, *parts: str) -> str:
 
     Collision-resistant (130 bits of SHA-256 over length-prefixed parts).
     """
-    digest = hashlib.sha256()
-    for part in parts:
-        encoded = part.encode()
-        digest.update(len(encoded).to_bytes(8) + encoded)
-    value = int.from_bytes(digest.digest()) >> (256 - _DERIVED_BITS)
+    framed = [len(encoded).to_bytes(8) + encoded for encoded in map(str.encode, parts)]
+    value = int.from_bytes(hashlib.sha256(b"".join(framed)).digest()) >> (256 - _DERIVED_BITS)
     return f"{prefix}_{_base32(value)}"
 
 

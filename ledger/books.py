@@ -4,16 +4,16 @@ The model is TigerBeetle's ``create_transfers``: every refusal has a name, and o
 that stands first in `RejectionReason` is given.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from core.ids import derived_id
 from core.money import MAX_AMOUNT
 from ledger.accounts import AccountClass, class_of
 from ledger.domain import (
-    Account,
     Batch,
     Command,
     ExpireHold,
@@ -26,10 +26,13 @@ from ledger.domain import (
     PostHold,
     RejectionReason,
     Reverse,
+    Sums,
     Transfer,
     VoidHold,
 )
 from ledger.errors import AccountCodeError
+
+Value = TypeVar("Value")
 
 _STATUS_AFTER = {
     Phase.POST: HoldStatus.POSTED,
@@ -59,12 +62,12 @@ class Books:
     """
 
     now: datetime
-    accounts: dict[str, Account]
+    accounts: dict[str, Sums]
     holds: dict[str, HoldEntry] = field(default_factory=dict)
     originals: dict[str, Transfer] = field(default_factory=dict)
     reversals: dict[str, str] = field(default_factory=dict)
     is_privileged: bool = False
-    _changes: list[tuple[dict[str, Any], str, Any]] = field(default_factory=list)
+    _undoing: list[Callable[[], None]] | None = None  # what a chain did so far; None outside one
 
     def apply_chain(
         self,
@@ -75,38 +78,26 @@ class Books:
         fallen: RejectionReason,
     ) -> list[Outcome]:
         """Apply all of the commands, or none: the others then get `fallen` for their outcome."""
-        self._changes.clear()
+        if len(commands) == 1:
+            return [self.apply(commands[0], batch_key=batch_key, position=first_position)]
+        undoing: list[Callable[[], None]] = []
+        self._undoing = undoing
         outcomes: list[Outcome] = []
         for place, command in enumerate(commands):
             outcome = self.apply(command, batch_key=batch_key, position=first_position + place)
             if outcome.rejection is not None:
-                self._undo()
+                for undo in reversed(undoing):
+                    undo()
                 outcomes = [Outcome(rejection=fallen)] * len(commands)
                 outcomes[place] = outcome
                 break
             outcomes.append(outcome)
+        self._undoing = None
         return outcomes
-
-    def _put(self, mapping: dict[str, Any], key: str, value: Any) -> None:
-        self._changes.append((mapping, key, mapping.get(key)))
-        mapping[key] = value
-
-    def _undo(self) -> None:
-        """Take back what changed since the chain began."""
-        for mapping, key, before in reversed(self._changes):
-            if before is None:
-                del mapping[key]
-            else:
-                mapping[key] = before
 
     def apply(self, command: Command, *, batch_key: str, position: int) -> Outcome:
         """Apply one command whole, or name the reason and change nothing."""
-        draft = _Draft(
-            id=transfer_id(batch_key, position),
-            batch_key=batch_key,
-            position=position,
-            at=self.now,
-        )
+        draft = _Draft(transfer_id(batch_key, position), batch_key, position)
         try:
             transfer = self._evaluate(command, draft)
         except _RefusedError as refusal:
@@ -239,31 +230,25 @@ class Books:
             RejectionReason.OVERFLOW,
         )
         if payer.floor is not None:
-            _refuse_if(payer.available - amount < payer.floor, RejectionReason.INSUFFICIENT_FUNDS)
+            available = payer.credits_posted - payer.debits_posted - payer.debits_held
+            _refuse_if(available - amount < payer.floor, RejectionReason.INSUFFICIENT_FUNDS)
 
     def _add(self, debit: str, credit: str, *, posted: int = 0, held: int = 0) -> None:
-        payer = self.accounts[debit]
-        debited = Account(
-            code=debit,
-            currency=payer.currency,
-            floor=payer.floor,
-            credits_posted=payer.credits_posted,
-            debits_posted=payer.debits_posted + posted,
-            debits_held=payer.debits_held + held,
-            credits_held=payer.credits_held,
-        )
-        self._put(self.accounts, debit, debited)
-        payee = self.accounts[credit]
-        credited = Account(
-            code=credit,
-            currency=payee.currency,
-            floor=payee.floor,
-            credits_posted=payee.credits_posted + posted,
-            debits_posted=payee.debits_posted,
-            debits_held=payee.debits_held,
-            credits_held=payee.credits_held + held,
-        )
-        self._put(self.accounts, credit, credited)
+        self._shift(debit, credit, posted, held)
+        if self._undoing is not None:
+            self._undoing.append(partial(self._shift, debit, credit, -posted, -held))
+
+    def _shift(self, debit: str, credit: str, posted: int, held: int) -> None:
+        payer, payee = self.accounts[debit], self.accounts[credit]
+        payer.debits_posted += posted
+        payer.debits_held += held
+        payee.credits_posted += posted
+        payee.credits_held += held
+
+    def _put(self, mapping: dict[str, Value], key: str, value: Value) -> None:
+        if self._undoing is not None:
+            self._undoing.append(partial(_restore, mapping, key, mapping.get(key)))
+        mapping[key] = value
 
     def _transfer(
         self,
@@ -282,7 +267,7 @@ class Books:
             debit=movement.debit,
             credit=movement.credit,
             amount=movement.amount,
-            currency=self.accounts[movement.debit].currency,
+            currency=class_of(movement.debit).currency,
             kind=movement.kind,
             phase=phase,
             hold_id=hold_id,
@@ -290,20 +275,25 @@ class Books:
             expires_at=expires_at,
             reference=movement.reference,
             memo=movement.memo,
-            at=draft.at,
+            at=self.now,
         )
         self._put(self.originals, transfer.id, transfer)
         return transfer
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Draft:
+def _restore(mapping: dict[str, Value], key: str, before: Value | None) -> None:
+    if before is None:
+        del mapping[key]
+    else:
+        mapping[key] = before
+
+
+class _Draft(NamedTuple):
     """What a transfer gets from its place in a batch."""
 
     id: str
     batch_key: str
     position: int
-    at: datetime
 
 
 def apply_batch(batch: Batch, books: Books, *, batch_key: str) -> tuple[Outcome, ...]:

@@ -11,7 +11,6 @@ from ledger import sealing
 from ledger.accounts import class_of
 from ledger.books import Books, apply_batch, transfer_id
 from ledger.domain import (
-    Account,
     Batch,
     BatchResult,
     Command,
@@ -27,7 +26,7 @@ from ledger.domain import (
     VoidHold,
 )
 from ledger.errors import AccountCodeError, IdempotencyKeyReusedError
-from ledger.records import fields_text, hash_of_fields
+from ledger.records import hash_of_fields, transfer_text
 from ledger.store import journal
 
 Answer = BatchResult | IdempotencyKeyReusedError
@@ -93,14 +92,14 @@ class Posting:
     ) -> dict[str, BatchResult]:
         """Apply batches, by their scoped keys, to the books in memory, then write it all."""
         commands = [command for batch in batches.values() for command in batch.commands]
-        before, books = self._open_books(session, commands, now)
+        books = self._open_books(session, commands, now)
         results = {
             key: BatchResult(key=batch.key, outcomes=apply_batch(batch, books, batch_key=key))
             for key, batch in batches.items()
         }
         transfers = [transfer for result in results.values() for transfer in result.transfers]
         if transfers:
-            _write(session, transfers, before, books)
+            _write(session, transfers, books)
         refused = {
             key: [_outcome_json(outcome) for outcome in result.outcomes]
             for key, result in results.items()
@@ -110,9 +109,7 @@ class Posting:
             journal.save_outcomes(session, refused)
         return results
 
-    def _open_books(
-        self, session: Session, commands: Sequence[Command], now: datetime
-    ) -> tuple[Mapping[str, Account], Books]:
+    def _open_books(self, session: Session, commands: Sequence[Command], now: datetime) -> Books:
         """Lock the accounts that the commands touch, then read what may have changed before."""
         hold_ids = [
             command.hold_id
@@ -127,16 +124,15 @@ class Posting:
         touched = [c for c in commands if isinstance(c, Move | Hold)]
         codes = {entry.debit for entry in (*touched, *holds.values(), *originals.values())}
         codes |= {entry.credit for entry in (*touched, *holds.values(), *originals.values())}
-        accounts = journal.lock_accounts(session, filter(_is_account, codes))
-        books = Books(
+        accounts = journal.lock_sums(session, filter(_is_account, codes))
+        return Books(
             now=now,
-            accounts=dict(accounts),
+            accounts=accounts,
             holds=journal.holds_by_id(session, hold_ids) if hold_ids else {},
             originals=originals,
             reversals=journal.reversals(session, original_ids) if original_ids else {},
             is_privileged=self._is_privileged,
         )
-        return accounts, books
 
 
 def _is_account(code: str) -> bool:
@@ -147,23 +143,18 @@ def _is_account(code: str) -> bool:
     return True
 
 
-def _write(
-    session: Session, transfers: Sequence[Transfer], before: Mapping[str, Account], books: Books
-) -> None:
-    changed = [account for code, account in books.accounts.items() if account is not before[code]]
-    rows = [dict(vars(transfer)) for transfer in transfers]
-    texts = [fields_text(row) for row in rows]
-    journal.add_transfers(session, rows, texts, changed)
+def _write(session: Session, transfers: Sequence[Transfer], books: Books) -> None:
+    codes = {transfer.debit for transfer in transfers} | {each.credit for each in transfers}
+    changed = {code: books.accounts[code] for code in sorted(codes)}
+    written = [(transfer, transfer_text(transfer)) for transfer in transfers]
+    journal.add_transfers(session, written, changed)
     added = {transfer.id for transfer in transfers if transfer.phase is Phase.HOLD}
     settled = {transfer.hold_id for transfer in transfers if transfer.hold_id} - added
     if added:
         journal.add_holds(session, [books.holds[hold_id] for hold_id in sorted(added)])
     if settled:
         journal.settle_holds(session, [books.holds[hold_id] for hold_id in sorted(settled)])
-    hashes = {
-        transfer.id: hash_of_fields("transfer", text)
-        for transfer, text in zip(transfers, texts, strict=True)
-    }
+    hashes = {transfer.id: hash_of_fields("transfer", text) for transfer, text in written}
     sealing.enqueue_hashes(session, "transfer", hashes)
 
 

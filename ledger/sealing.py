@@ -50,17 +50,13 @@ def seal(session: Session) -> None:
     waiting = _take(session)
     if not waiting:
         return
-    leaves: list[dict[str, Any]] = [
-        {"record": item.record, "record_id": record_id, "leaf_hash": leaf_hash}
-        for item in waiting
-        for record_id, leaf_hash in item.leaf_hashes.items()
-    ]
-    head = log.lock_head(session)
-    entries = [{"number": number, **leaf} for number, leaf in enumerate(leaves, head.size)]
-    tree = GrowingTree(head)
-    for leaf in leaves:
-        tree.append(leaf["leaf_hash"])
-    log.append(session, entries, tree.frontier())
+    tree = GrowingTree(log.lock_head(session))
+    leaves = []
+    for item in waiting:
+        for record_id, leaf_hash in item.leaf_hashes.items():
+            leaves.append(log.Leaf(tree.size, item.record, record_id, leaf_hash))
+            tree.append(leaf_hash)
+    log.append(session, leaves, tree.frontier())
 
 
 def _take(session: Session) -> list[_Waiting]:

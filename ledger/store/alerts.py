@@ -20,7 +20,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.orm import Session
 
 from core.database import UtcDateTime, metadata
-from ledger.store.bulk import insert_missing, insert_rows
+from ledger.store.bulk import Rows, insert_missing, insert_rows
 from ledger.store.tables import ID, REFERENCE, WORD
 
 alerts = Table(
@@ -51,10 +51,10 @@ deliveries = Table(
 
 def add(session: Session, row: dict[str, Any], deliveries_: list[dict[str, Any]]) -> bool:
     """Write an alert with its deliveries, unless it is there; tell whether it is new."""
-    if not insert_missing(session, alerts, [row]):
+    if not insert_missing(session, alerts, Rows.of([row])):
         return False
     if deliveries_:
-        insert_rows(session, deliveries, deliveries_)
+        insert_rows(session, deliveries, Rows.of(deliveries_))
     return True
 
 

@@ -7,11 +7,11 @@ driver's loop over rows is the fastest.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import (
     ARRAY,
@@ -36,71 +36,94 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql import ClauseElement
 
 Values = dict[str, Any]
+Item = TypeVar("Item")
 
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rows(Generic[Item]):
+    """Rows to be, each written in the one form that the database takes.
+
+    Attributes:
+        items: one for each row; at least one.
+        names: of the columns that all of the rows have.
+        values: an item's columns.
+        text: an item's columns as a JSON object.
+    """
+
+    items: Sequence[Item]
+    names: tuple[str, ...]
+    values: Callable[[Item], Values]
+    text: Callable[[Item], str]
+
+    @classmethod
+    def of(cls, rows: Sequence[Values]) -> "Rows[Values]":
+        """Take rows as they are."""
+        return Rows(items=rows, names=tuple(rows[0]), values=dict, text=_text)
+
+    def all_values(self) -> list[Values]:
+        """Return all rows as columns."""
+        return [self.values(item) for item in self.items]
+
+    def all_text(self) -> str:
+        """Return all rows as one JSON array."""
+        return f"[{','.join([self.text(item) for item in self.items])}]"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Change:
-    """New values of rows that exist, by primary key; all have the same columns."""
+    """New values of rows that exist, by primary key."""
 
     table: Table
-    rows: Sequence[Values]
+    rows: Rows[Any]
 
 
 def insert_rows(
-    session: Session,
-    table: Table,
-    rows: Sequence[Values],
-    *,
-    texts: Sequence[str] | None = None,
-    change: Change | None = None,
+    session: Session, table: Table, rows: Rows[Any], *, change: Change | None = None
 ) -> None:
-    """Insert rows that all have the same columns, and change others with the same statement.
-
-    `texts` are the rows as JSON, where that was written already.
-    """
-    changed = change if change is not None and change.rows else None
+    """Insert rows, and change others with the same statement."""
     if not _is_sqlite(session):
-        words = _insertion(table, tuple(rows[0]), *_shape(changed))
-        given = {"rows": _unfoldable(rows) if texts is None else f"[{','.join(texts)}]"}
-        if changed:
-            given["changed"] = _unfoldable(changed.rows)
+        words = _insertion(table, rows.names, *_shape(change))
+        given = {"rows": rows.all_text()}
+        if change is not None:
+            given["changed"] = change.rows.all_text()
         session.connection().exec_driver_sql(words, given)
         return
-    if changed:
-        update_rows(session, changed)
-    session.execute(insert(table), rows)
+    if change is not None:
+        update_rows(session, change)
+    session.execute(insert(table), rows.all_values())
 
 
-def insert_missing(session: Session, table: Table, rows: Sequence[Values]) -> list[Any]:
+def insert_missing(session: Session, table: Table, rows: Rows[Any]) -> list[Any]:
     """Insert those rows whose primary key is new; return the keys of the inserted ones.
 
     Waits for a transaction that inserts the same key and is not yet committed.
     """
     if not _is_sqlite(session):
-        found = _execute(session, _missing_insertion(table, tuple(rows[0])), rows)
+        found = _execute(session, _missing_insertion(table, rows.names), rows)
         return list(found.scalars())
     (key,) = table.primary_key.columns
     statement = sqlite_insert(table).on_conflict_do_nothing().returning(key)
-    return list(session.execute(statement, rows).scalars())
+    return list(session.execute(statement, rows.all_values()).scalars())
 
 
 def update_rows(session: Session, change: Change) -> None:
     """Set the given columns of the rows with the given primary keys."""
     table, rows = change.table, change.rows
     if not _is_sqlite(session):
-        _execute(session, _words(_updating(table, tuple(rows[0]), "rows")), rows)
+        _execute(session, _words(_updating(table, rows.names, "rows")), rows)
         return
     (key,) = table.primary_key.columns
-    names = [name for name in rows[0] if name != key.name]
+    names = [name for name in rows.names if name != key.name]
     statement = (
         update(table)
         .where(key == bindparam("which"))
         .values({name: bindparam(f"new_{name}") for name in names})
     )
     renamed = [
-        {"which": row[key.name], **{f"new_{name}": row[name] for name in names}} for row in rows
+        {"which": row[key.name], **{f"new_{name}": row[name] for name in names}}
+        for row in rows.all_values()
     ]
     session.connection().execute(statement, renamed)
 
@@ -121,8 +144,8 @@ def _is_sqlite(session: Session) -> bool:
     return session.get_bind().dialect.name == "sqlite"
 
 
-def _execute(session: Session, words: str, rows: Sequence[Values]) -> CursorResult[Any]:
-    return session.connection().exec_driver_sql(words, {"rows": _unfoldable(rows)})
+def _execute(session: Session, words: str, rows: Rows[Any]) -> CursorResult[Any]:
+    return session.connection().exec_driver_sql(words, {"rows": rows.all_text()})
 
 
 def _words(statement: ClauseElement) -> str:
@@ -130,7 +153,7 @@ def _words(statement: ClauseElement) -> str:
 
 
 def _shape(change: Change | None) -> tuple[Table, tuple[str, ...]] | tuple[None, tuple[()]]:
-    return (None, ()) if change is None else (change.table, tuple(change.rows[0]))
+    return (None, ()) if change is None else (change.table, change.rows.names)
 
 
 @cache
@@ -181,13 +204,18 @@ def _rows(table: Table, names: tuple[str, ...], parameter: str) -> TableValuedAl
     return unfolded.render_derived(with_types=True)
 
 
-def _unfoldable(rows: Sequence[Values]) -> str:
-    return json.dumps(rows, default=_json_value, ensure_ascii=False)
+def _text(row: Values) -> str:
+    return json.dumps(row, default=_json_value, ensure_ascii=False)
 
 
 def _json_value(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, bytes):
-        return "\\x" + value.hex()  # PostgreSQL's notation of bytes
+        return bytes_text(value)
     raise TypeError(f"a {type(value).__name__} is no value of a column")
+
+
+def bytes_text(value: bytes) -> str:
+    """Write bytes in PostgreSQL's notation."""
+    return "\\x" + value.hex()

@@ -3,16 +3,18 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from json.encoder import encode_basestring
 from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, or_, select, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.orm import Session
 
+from core.database import format_instant
 from core.money import Currency
 from ledger.accounts import class_of
-from ledger.domain import Account, HoldEntry, HoldStatus, Phase, Transfer
-from ledger.store.bulk import Change, insert_missing, insert_rows, lock_rows, update_rows
+from ledger.domain import Account, HoldEntry, HoldStatus, Phase, Sums, Transfer
+from ledger.store.bulk import Change, Rows, insert_missing, insert_rows, lock_rows, update_rows
 from ledger.store.tables import accounts, batches, holds, log_entries, row_of, transfers
 
 _PAGE_ROWS = 1_000
@@ -39,10 +41,18 @@ def claim_batches(session: Session, hashes: Mapping[str, str], *, at: datetime) 
     posting, so that a connection that begins its transaction with its first write holds SQLite's
     write lock before any balance is read.
     """
-    rows = [
-        {"key": key, "request_hash": hashes[key], "outcomes": None, "at": at}
-        for key in sorted(hashes)
-    ]
+    instant = encode_basestring(format_instant(at))
+
+    def text(key: str) -> str:
+        request_hash = encode_basestring(hashes[key])
+        return f'{{"key":{encode_basestring(key)},"request_hash":{request_hash},"at":{instant}}}'
+
+    rows = Rows(
+        items=sorted(hashes),
+        names=("key", "request_hash", "at"),
+        values=lambda key: {"key": key, "request_hash": hashes[key], "at": at},
+        text=text,
+    )
     return set(insert_missing(session, batches, rows))
 
 
@@ -68,20 +78,31 @@ def save_outcomes(session: Session, outcomes: Mapping[str, list[dict[str, str]]]
 
 
 def lock_accounts(session: Session, codes: Iterable[str]) -> dict[str, Account]:
-    """Return accounts by code, made where they are new, locked in the order of their codes.
+    """Return accounts by code, made where they are new, locked in the order of their codes."""
+    return {row.code: _account(row) for row in _lock(session, codes)}
+
+
+def lock_sums(session: Session, codes: Iterable[str]) -> dict[str, Sums]:
+    """Do the same, and return what changes in them."""
+    return {row.code: _sums(row) for row in _lock(session, codes)}
+
+
+def _lock(session: Session, codes: Iterable[str]) -> Sequence[Row[Any]]:
+    """Lock accounts.
 
     Those that are missing are made before any is locked: who waits for another transaction's new
     account must hold nothing that the other one waits for.
     """
     wanted = sorted(set(codes))
     if not wanted:
-        return {}
+        return []
     found = lock_rows(session, accounts, wanted)
     if len(found) < len(wanted):
         missing = sorted(set(wanted) - {row.code for row in found})
-        insert_missing(session, accounts, [row_of(new_account(code)) for code in missing])
+        made = Rows.of([row_of(new_account(code)) for code in missing])
+        insert_missing(session, accounts, made)
         found = lock_rows(session, accounts, wanted)
-    return {row.code: _account(row) for row in found}
+    return found
 
 
 def new_account(code: str) -> Account:
@@ -92,37 +113,56 @@ def new_account(code: str) -> Account:
 
 def add_transfers(
     session: Session,
-    rows: Sequence[dict[str, Any]],
-    texts: Sequence[str],
-    changed: Sequence[Account],
+    added: Sequence[tuple[Transfer, str]],
+    changed: Mapping[str, Sums],
 ) -> None:
-    """Append transfers to the journal, and write the new sums of locked accounts.
+    """Append transfers to the journal, and write the new sums of locked accounts by their codes.
 
-    `texts` are the rows in canonical JSON. The database refuses an account below its floor.
+    Each transfer comes with its canonical JSON. The database refuses an account below its floor.
     """
-    sums = [
-        {
-            "code": account.code,
-            "credits_posted": account.credits_posted,
-            "debits_posted": account.debits_posted,
-            "debits_held": account.debits_held,
-            "credits_held": account.credits_held,
-        }
-        for account in changed
-    ]
-    change = Change(table=accounts, rows=sums)
-    insert_rows(session, transfers, rows, texts=texts, change=change)
+    rows = Rows(
+        items=added,
+        names=_TRANSFER_NAMES,
+        values=lambda item: vars(item[0]),
+        text=lambda item: item[1],
+    )
+    sums = Rows(
+        items=list(changed.items()),
+        names=("code", *_SUMS_NAMES),
+        values=_sums_values,
+        text=_sums_text,
+    )
+    insert_rows(session, transfers, rows, change=Change(table=accounts, rows=sums))
+
+
+_TRANSFER_NAMES = tuple(column.name for column in transfers.columns)
+_SUMS_NAMES = ("credits_posted", "debits_posted", "debits_held", "credits_held")
+
+
+def _sums_values(item: tuple[str, Sums]) -> dict[str, Any]:
+    code, sums = item
+    return {"code": code, **{name: getattr(sums, name) for name in _SUMS_NAMES}}
+
+
+def _sums_text(item: tuple[str, Sums]) -> str:
+    """Write the same as JSON: there are two for every transfer."""
+    code, sums = item
+    return (
+        f'{{"code":{encode_basestring(code)},"credits_posted":{sums.credits_posted},'
+        f'"debits_posted":{sums.debits_posted},"debits_held":{sums.debits_held},'
+        f'"credits_held":{sums.credits_held}}}'
+    )
 
 
 def add_holds(session: Session, added: Sequence[HoldEntry]) -> None:
     """Write new holds."""
-    insert_rows(session, holds, [row_of(hold) for hold in added])
+    insert_rows(session, holds, Rows.of([row_of(hold) for hold in added]))
 
 
 def settle_holds(session: Session, settled: Sequence[HoldEntry]) -> None:
     """Write where settled holds stand now."""
     rows = [{"id": hold.id, "status": hold.status.value} for hold in settled]
-    update_rows(session, Change(table=holds, rows=rows))
+    update_rows(session, Change(table=holds, rows=Rows.of(rows)))
 
 
 def holds_by_id(session: Session, ids: Iterable[str]) -> dict[str, HoldEntry]:
@@ -217,6 +257,17 @@ def _account(row: Row[Any]) -> Account:
     return Account(
         code=code,
         currency=Currency(currency),
+        floor=floor,
+        credits_posted=credits_posted,
+        debits_posted=debits_posted,
+        debits_held=debits_held,
+        credits_held=credits_held,
+    )
+
+
+def _sums(row: Row[Any]) -> Sums:
+    _, _, floor, credits_posted, debits_posted, debits_held, credits_held = tuple(row)
+    return Sums(
         floor=floor,
         credits_posted=credits_posted,
         debits_posted=debits_posted,

@@ -2,19 +2,29 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from json.encoder import encode_basestring
+from typing import Any, NamedTuple
 
 from sqlalchemy import String, exists, select, type_coerce
 from sqlalchemy.orm import Session
 
 from aem.proof import Frontier
 from core.database import UtcDateTime
-from ledger.store.bulk import Change, insert_missing, insert_rows
+from ledger.store.bulk import Change, Rows, bytes_text, insert_missing, insert_rows
 from ledger.store.tables import RECORDS, log_entries, log_head
 
 _HEAD_ID = 1
 _PAGE_ROWS = 1_000
 """Rows read at once while streaming: memory stays constant."""
+
+
+class Leaf(NamedTuple):
+    """An entry of the log, without the row that it seals."""
+
+    number: int
+    record: str
+    record_id: str
+    leaf_hash: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +47,7 @@ def lock_head(session: Session) -> Frontier:
     frontier = _head(session, for_update=True)
     if frontier is None:
         empty = {"id": _HEAD_ID, "size": 0, "frontier": Frontier().to_json()}
-        insert_missing(session, log_head, [empty])
+        insert_missing(session, log_head, Rows.of([empty]))
         frontier = _head(session, for_update=True)
     return frontier or Frontier()
 
@@ -55,10 +65,21 @@ def _head(session: Session, *, for_update: bool) -> Frontier | None:
     return None if found is None else Frontier.from_json(found)
 
 
-def append(session: Session, entries: list[dict[str, Any]], frontier: Frontier) -> None:
+def append(session: Session, leaves: Sequence[Leaf], frontier: Frontier) -> None:
     """Write new entries and the frontier after them; the head is locked."""
     head = {"id": _HEAD_ID, "size": frontier.size, "frontier": frontier.to_json()}
-    insert_rows(session, log_entries, entries, change=Change(table=log_head, rows=[head]))
+    rows = Rows(items=leaves, names=Leaf._fields, values=Leaf._asdict, text=_leaf_text)
+    insert_rows(session, log_entries, rows, change=Change(table=log_head, rows=Rows.of([head])))
+
+
+def _leaf_text(leaf: Leaf) -> str:
+    """Write an entry as JSON: there is one for every transfer."""
+    number, record, record_id, leaf_hash = leaf
+    return (
+        f'{{"number":{number},"record":{encode_basestring(record)},'
+        f'"record_id":{encode_basestring(record_id)},'
+        f'"leaf_hash":{encode_basestring(bytes_text(leaf_hash))}}}'
+    )
 
 
 def entries(session: Session) -> Iterator[LogEntry]:

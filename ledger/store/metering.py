@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from core.money import Currency
 from ledger.attempts import Attempt, AttemptStatus
-from ledger.store.bulk import insert_rows
+from ledger.store.bulk import Rows, insert_rows
 from ledger.store.tables import attempts, budgets, loans, log_entries, row_of, usage
 from ledger.usage import UsageRecord
 
@@ -68,12 +68,12 @@ def attempts_of_day(session: Session, *, day: str) -> int:
 
 def add_usage(session: Session, rows: list[dict[str, Any]]) -> None:
     """Append usage records."""
-    insert_rows(session, usage, rows)
+    insert_rows(session, usage, Rows.of(rows))
 
 
 def add_loans(session: Session, rows: list[dict[str, Any]]) -> None:
     """Append loans and what was given back of them."""
-    insert_rows(session, loans, rows)
+    insert_rows(session, loans, Rows.of(rows))
 
 
 def lent(session: Session, *, path: str, currency: Currency) -> int:

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger.store.bulk import insert_missing
+from ledger.store.bulk import Rows, insert_missing
 from ledger.store.tables import checkpoints
 
 _PAGE_ROWS = 1_000
@@ -64,4 +64,4 @@ def first_covering(session: Session, size: int) -> StoredCheckpoint | None:
 
 def add(session: Session, checkpoint: StoredCheckpoint) -> None:
     """Store a checkpoint, unless there is one of its size."""
-    insert_missing(session, checkpoints, [dict(vars(checkpoint))])
+    insert_missing(session, checkpoints, Rows.of([dict(vars(checkpoint))]))

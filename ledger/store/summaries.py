@@ -31,7 +31,7 @@ from sqlalchemy.orm import Session
 
 from core.database import UtcDateTime, metadata
 from ledger.domain import Phase
-from ledger.store.bulk import insert_missing
+from ledger.store import bulk
 from ledger.store.tables import (
     CODE,
     DAY,
@@ -108,7 +108,8 @@ def folded(session: Session) -> int:
 
 def lock_progress(session: Session) -> int:
     """Return the same, locked until the session ends."""
-    insert_missing(session, progress, [{"id": _PROGRESS_ID, "number": 0}])
+    first = bulk.Rows.of([{"id": _PROGRESS_ID, "number": 0}])
+    bulk.insert_missing(session, progress, first)
     session.execute(update(progress).values(number=progress.c.number))
     return folded(session)
 

@@ -1,5 +1,6 @@
 """What each command writes: its transfer to the last field, both accounts, and its hold."""
 
+from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,11 +8,10 @@ from typing import Any
 import pytest
 
 from core.money import MAX_AMOUNT, Currency
-from ledger import Account, Hold, Move, Phase, PostHold, Reverse, Transfer, VoidHold
+from ledger import Hold, Move, Phase, PostHold, Reverse, Transfer, VoidHold
 from ledger import RejectionReason as R
 from ledger.books import Books, apply_batch, transfer_id
-from ledger.domain import Batch, Command, ExpireHold, HoldEntry, HoldStatus
-from ledger.store.journal import new_account
+from ledger.domain import Batch, Command, ExpireHold, HoldEntry, HoldStatus, Sums
 
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -41,24 +41,8 @@ SPENT = Transfer(
     at=NOW - timedelta(days=1),
 )
 BEFORE = {
-    PAYER: Account(
-        code=PAYER,
-        currency=Currency.UTOK,
-        floor=0,
-        credits_posted=100,
-        debits_posted=20,
-        debits_held=30,
-        credits_held=3,
-    ),
-    PAYEE: Account(
-        code=PAYEE,
-        currency=Currency.UTOK,
-        floor=0,
-        credits_posted=11,
-        debits_posted=1,
-        debits_held=2,
-        credits_held=30,
-    ),
+    PAYER: Sums(floor=0, credits_posted=100, debits_posted=20, debits_held=30, credits_held=3),
+    PAYEE: Sums(floor=0, credits_posted=11, debits_posted=1, debits_held=2, credits_held=30),
 }
 NAME = transfer_id("post:k", 5)
 
@@ -67,7 +51,7 @@ def books() -> Books:
     holds = [OPEN, replace(OPEN, id="over", expires_at=NOW)]
     return Books(
         now=NOW,
-        accounts=dict(BEFORE),
+        accounts=deepcopy(BEFORE),
         holds={hold.id: hold for hold in holds},
         originals={SPENT.id: SPENT},
     )
@@ -212,13 +196,13 @@ def test_no_sum_of_posted_and_held_passes_64_bits(
     side: str, amount: int, reason: R | None
 ) -> None:
     """The mint has no floor: only the sums themselves are in the way."""
-    payer, payee = new_account("mint"), new_account("treasury:acme")
+    payer, payee = Sums(floor=None), Sums(floor=0)
     if side == "payer":
-        payer = replace(payer, debits_posted=MAX_AMOUNT - 10, debits_held=4)
+        payer.debits_posted, payer.debits_held = MAX_AMOUNT - 10, 4
     else:
-        payee = replace(payee, credits_posted=MAX_AMOUNT - 10, credits_held=4)
-    accounts = {payer.code: payer, payee.code: payee}
-    command = Move(debit=payer.code, credit=payee.code, amount=amount, kind="issuance")
+        payee.credits_posted, payee.credits_held = MAX_AMOUNT - 10, 4
+    accounts = {"mint": payer, "treasury:acme": payee}
+    command = Move(debit="mint", credit="treasury:acme", amount=amount, kind="issuance")
     outcome = Books(now=NOW, accounts=accounts, is_privileged=True).apply(
         command, batch_key="k", position=0
     )
