@@ -2,8 +2,9 @@
 
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -26,7 +27,7 @@ from ledger import (
 )
 from ledger.auditor import TokenAuditor
 from ledger.books import Books, _RefusedError
-from ledger.domain import Account, HoldStatus
+from ledger.domain import Account, HoldStatus, Sums
 from ledger.policy import Issuance
 from ledger.posting import Answer, Posting
 from ledger.store.journal import new_account
@@ -58,11 +59,17 @@ class HastyBank(Bank):
 class UnlockedPosting(Posting):
     """Posts on balances that were read without a lock."""
 
-    def _open_books(self, session: Session, *rest: Any) -> tuple[Mapping[str, Account], Books]:
-        accounts, books = super()._open_books(session, *rest)
-        stale = session.info.get(_STALE, accounts)
-        books.accounts = {code: stale.get(code, new_account(code)) for code in accounts}
-        return dict(books.accounts), books
+    def _open_books(self, session: Session, *rest: Any) -> Books:
+        books = super()._open_books(session, *rest)
+        stale = session.info.get(_STALE)
+        if stale is not None:
+            accounts = {code: stale.get(code, new_account(code)) for code in books.accounts}
+            books.accounts = {code: _sums(account) for code, account in accounts.items()}
+        return books
+
+
+def _sums(account: Account) -> Sums:
+    return Sums(**{each.name: getattr(account, each.name) for each in fields(Sums)})
 
 
 class LateBooks(Books):
@@ -76,12 +83,17 @@ class LateBooks(Books):
                 raise
 
     def apply_chain(self, *arguments: Any, **named: Any) -> list[Outcome]:
+        before = deepcopy(self.accounts)
         outcomes = super().apply_chain(*arguments, **named)
-        if any(one.floor is not None and one.available < 0 for one in self.accounts.values()):
-            self._undo()
+        if any(one.floor is not None and _available(one) < 0 for one in self.accounts.values()):
+            self.accounts = before
             refused = Outcome(rejection=RejectionReason.INSUFFICIENT_FUNDS)
             return [refused] * len(outcomes)
         return outcomes
+
+
+def _available(sums: Sums) -> int:
+    return sums.credits_posted - sums.debits_posted - sums.debits_held
 
 
 class TwiceBooks(Books):
@@ -99,9 +111,8 @@ class TwiceBooks(Books):
 
 def posting_with(kind: type[Books]) -> type[Posting]:
     class WithBooks(Posting):
-        def _open_books(self, *arguments: Any) -> tuple[Mapping[str, Account], Books]:
-            accounts, books = super()._open_books(*arguments)
-            return accounts, kind(**vars(books))
+        def _open_books(self, *arguments: Any) -> Books:
+            return kind(**vars(super()._open_books(*arguments)))
 
     return WithBooks
 
@@ -154,7 +165,7 @@ class ReleasingMetering(Metering):
 class EagerWriter(Writer):
     """Answers first, and writes when it is closed."""
 
-    def _post_group(self, group: Any) -> None:
+    def _post_group(self, group: Any, _connection: Any) -> None:
         with Session(self._database.writing_engine) as session:
             answers = self._ledger.post_all(session, [waiting.batch for waiting in group])
             session.rollback()

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from contextlib import suppress
 from enum import StrEnum
 from typing import Self
 
@@ -56,7 +57,10 @@ class CuttingProxy:
             if cut is Cut.BEFORE:
                 break
             pair.is_mute = cut is Cut.AFTER
-            pair.server.sendall(chunk)
+            try:
+                pair.server.sendall(chunk)
+            except OSError:  # cut while this was on its way
+                break
         if not pair.is_mute:
             pair.close()
 
@@ -88,8 +92,6 @@ class _Pair:
 
     def close(self) -> None:
         for end in (self.client, self.server):
-            try:
+            with suppress(OSError):  # the other end was faster
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
             end.close()
