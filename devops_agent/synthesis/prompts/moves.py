@@ -11,8 +11,8 @@ from aem.artifact import Constraint, Demonstration
 from devops_agent.synthesis.prompts.pool import shape_of
 from devops_agent.synthesis.prompts.variant import Messages, Variant
 
-DEMONSTRATIONS_MOST = 8
-SET_SIZES = (3, 5)
+DEMONSTRATIONS_MOST = 12
+SET_SIZES = (3, 5, 8)
 """Of the first sets of demonstrations, which are drawn whole."""
 
 SETS_EACH = 4
