@@ -59,19 +59,19 @@ class Lending:
             TransferRejectedError: another rule refuses it.
             BudgetNotFoundError: there is no such budget.
         """
-        loan: tuple[Move, ...] = ()
+        available_utok = move.amount
         if self.is_observing:
             accounts = journal.lock_accounts(session, [move.debit, move.credit, cause.overdraft])
-            known = self._known_loan(session, key)
-            lacking_utok = max(0, move.amount - accounts[move.debit].available)
-            loan = cause.lend(
-                cause.overdraft, move.debit, lacking_utok if known is None else known
-            )
+            available_utok = accounts[move.debit].available
+        lent_utok = self._known_loan(session, key)  # whatever the mode was then
+        if lent_utok is None:
+            lent_utok = max(0, move.amount - available_utok)
+        loan = cause.lend(cause.overdraft, move.debit, lent_utok)
         result = self._posting.post(session, Batch(key=key, commands=(*loan, move)))
         transfers = result.require()
         if not result.is_replay:
             self.record(session, transfers, cause)
-        return sum(transfer.amount for transfer in transfers[: len(loan)])
+        return lent_utok
 
     def _known_loan(self, session: Session, key: str) -> int | None:
         """Return what was lent under a key before; None if it is new."""

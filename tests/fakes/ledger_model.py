@@ -33,8 +33,12 @@ LARGEST = 2**63 - 1
 REUSED = "idempotency_key_reused"
 CLOSED = "attempt_closed"
 TOKENS = ("treasury", "reserve", "reward-pool", "wallet", "escrow", "bond")
-FIAT = ("fiat-authority", "fiat-budget", "fiat-spent", "suspense", "operator-loss")
-WITHOUT_FLOOR = ("mint", "burn", "fiat-authority", "operator-loss")
+CONTRA = ("mint", "burn", "overdraft")
+FIAT = (
+    *("fiat-authority", "fiat-overrun", "fiat-budget", "fiat-spent"),
+    *("suspense", "operator-loss"),
+)
+WITHOUT_FLOOR = (*CONTRA, "fiat-authority", "fiat-overrun", "operator-loss")
 
 Refusals = tuple[RejectionReason | None, ...]
 
@@ -44,7 +48,7 @@ def kind(code: str) -> str:
 
 
 def is_known(code: str) -> bool:
-    return kind(code) in (*TOKENS, *FIAT, "mint", "burn")
+    return kind(code) in (*TOKENS, *FIAT, *CONTRA)
 
 
 @dataclass
@@ -89,6 +93,8 @@ class Try:
     day: str
     kappa: int
     liability_nusd: int
+    overdraft_utok: int = 0
+    loans: int = 0  # transfers before the holds
     ended: Any = None
 
 
@@ -116,6 +122,7 @@ class LedgerModel:
         """`parents` are the budgets below the root, with their parents."""
         self.now = now
         self.parents = parents
+        self.is_observing = False
         self.books = Books()
         self.answers: dict[str, tuple[Any, Refusals]] = {}
         self.services: dict[str, tuple[Any, ...]] = {}
@@ -357,16 +364,49 @@ class LedgerModel:
             for budget in self.lineage(request.budget):
                 setting = self.setting(budget)
                 if setting and self.taken(budget) + request.bound_nusd > setting[1]:
-                    raise RefusedError("budget_exhausted")
-            if request.bound_nusd > self.books.accounts[self.fiat].available:
-                raise RefusedError("budget_exhausted")
-            if request.bound_utok > self.books.accounts[request.payer].available:
-                raise RefusedError("insufficient_funds")
+                    self._refuse("budget_exhausted")
+            overrun = max(0, request.bound_nusd - self.books.accounts[self.fiat].available)
+            if overrun:
+                self._refuse("budget_exhausted")
+            overdraft = max(0, request.bound_utok - self.books.accounts[request.payer].available)
+            if overdraft:
+                self._refuse("insufficient_funds")
+            found = Try(request, self.day, kappa, request.bound_nusd, overdraft)
+            found.loans = bool(overrun) + bool(overdraft)
+            self.books.tries[name] = found
+            self._move(lender_of(self.fiat), self.fiat, overrun)
+            self._move(f"overdraft:{request.owner}", request.payer, overdraft)
             spent = f"fiat-spent:{request.provider}"
-            key = f"attempt:{name}:admit"
-            self._hold(transfer_id(key, 0), self.fiat, spent, request.bound_nusd)
-            self._hold(transfer_id(key, 1), request.payer, "burn", request.bound_utok)
-            self.books.tries[name] = Try(request, self.day, kappa, request.bound_nusd)
+            fiat_hold, token_hold = holds_of(name, found)
+            self._hold(fiat_hold, self.fiat, spent, request.bound_nusd)
+            self._hold(token_hold, request.payer, "burn", request.bound_utok)
+
+    def _refuse(self, reason: str) -> None:
+        if not self.is_observing:
+            raise RefusedError(reason)
+
+    def pay(self, key: str, debit: str, credit: str, amount: int, owner: str) -> None:
+        """Move tokens once for a key, and lend what the payer lacks of them."""
+        if key in self.services:
+            return
+        lacking = max(0, amount - self.books.accounts[debit].available)
+        if lacking:
+            self._refuse("insufficient_funds")
+        self.services[key] = (debit, credit, amount)
+        self._move(f"overdraft:{owner}", debit, lacking)
+        self._move(debit, credit, amount)
+
+    def give_back(self, key: str, account: str, amount: int, owner: str) -> None:
+        if key in self.services or not amount:
+            return
+        if amount > self.books.accounts[account].available:
+            raise RefusedError("insufficient_funds")
+        self.services[key] = (account, owner, amount)
+        self._move(account, f"overdraft:{owner}", amount)
+
+    def owed(self, fiat: str) -> int:
+        """Return what a day's account was lent and has not given back."""
+        return -self.books.accounts[lender_of(fiat)].balance
 
     def lineage(self, budget: str) -> list[str]:
         """Return a budget and those above it, without the root."""
@@ -402,6 +442,7 @@ class LedgerModel:
         self._move("operator-loss", f"fiat-spent:{request.provider}", over)
         self._move(fiat, "operator-loss", recovered)
         found.liability_nusd = within + recovered
+        self._give_back(found, request.bound_nusd - within, request.bound_utok - charge)
 
     def lose(self, name: str) -> None:
         found = self._ending(name, "lost")
@@ -411,6 +452,7 @@ class LedgerModel:
         self._close(name)
         fiat = f"fiat-budget:{ROOT}:{found.day}"
         self._move(fiat, f"suspense:{request.provider}", request.bound_nusd)
+        self._give_back(found, 0, request.bound_utok)
         due = ceil(Fraction(request.bound_nusd * found.kappa, NUSD))
         self._move(reserve, "burn", min(due, self.books.accounts[reserve].available))
 
@@ -419,6 +461,14 @@ class LedgerModel:
         if found is not None:
             self._close(name)
             found.liability_nusd = 0
+            self._give_back(found, found.request.bound_nusd, found.request.bound_utok)
+
+    def _give_back(self, found: Try, freed_nusd: int, freed_utok: int) -> None:
+        """Give back what was lent for the attempt and is free, and what its day owes at all."""
+        request, fiat = found.request, f"fiat-budget:{ROOT}:{found.day}"
+        unused = min(found.overdraft_utok, freed_utok)
+        self._move(request.payer, f"overdraft:{request.owner}", unused)
+        self._move(fiat, lender_of(fiat), min(self.owed(fiat), freed_nusd))
 
     def _ending(self, name: str, outcome: Any) -> Try | None:
         """Return an attempt that is to end so; None if it did before."""
@@ -431,9 +481,19 @@ class LedgerModel:
         return None
 
     def _close(self, name: str, nusd: int = 0, utok: int = 0) -> None:
-        for position, posted in enumerate((nusd, utok)):
-            hold = transfer_id(f"attempt:{name}:admit", position)
+        holds = holds_of(name, self.books.tries[name])
+        for hold, posted in zip(holds, (nusd, utok), strict=True):
             self._free(hold, "posted" if posted else "voided", posted)
+
+
+def lender_of(fiat: str) -> str:
+    return fiat.replace("fiat-budget", "fiat-overrun")
+
+
+def holds_of(name: str, found: Try) -> list[str]:
+    """Return the identifiers of both holds, which come after what was lent for them."""
+    key = f"attempt:{name}:admit"
+    return [transfer_id(key, found.loans + place) for place in range(2)]
 
 
 def chains(batch: Batch) -> Iterator[list[int]]:

@@ -23,10 +23,13 @@ from core.database import Database
 from core.errors import AemError
 from core.money import MAX_AMOUNT
 from ledger import (
+    Account,
     Batch,
     BatchResult,
+    Cause,
     Hold,
     IdempotencyKeyReusedError,
+    Metering,
     Move,
     PostHold,
     Reverse,
@@ -49,7 +52,12 @@ from tests.fakes.ledger_model import (
 )
 
 PURSES = ("wallet:a", "wallet:b", "escrow:o", "reward-pool:acme", "treasury:acme.bot")
-STRANGE = ("burn", "mint", "fiat-spent:sandbox", "operator-loss", "purse:x")
+STRANGE = (
+    *("burn", "mint", "overdraft:acme.bot", "fiat-spent:sandbox"),
+    *("fiat-overrun:acme:2026-01-05", "operator-loss", "purse:x"),
+)
+OWNER = "acme.bot"
+CAUSE = Cause(budget="acme", owner=OWNER, reference="order")
 PARENTS = {"acme.bot": "acme", "deep": "acme.bot"}
 BUDGETS = ("acme", "acme.bot", "deep")
 LIMIT_NUSD = 3 * USD
@@ -87,6 +95,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.writer.start()
         self.batches: list[Batch] = []
         self.attempts: list[str] = []
+        self.banks = {False: bank, True: bank.observing}
         self.caps = [0]
         for code in PURSES[:2]:
             self.hand_over(f"start:{code}", code, 900 * TOKEN)
@@ -316,7 +325,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def ask(self, **fields: Any) -> None:
         asked = request(**fields)
         self.agree(
-            lambda: self.bank.do(self.bank.metering.admit, asked), lambda: self.model.admit(asked)
+            lambda: self.bank.do(self.metering.admit, asked), lambda: self.model.admit(asked)
         )
 
     @precondition(lambda self: self.attempts)
@@ -336,8 +345,49 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         named = {"lines": used} if ending == "settle" else {}
         self.agree(
-            lambda: self.bank.do(getattr(self.bank.metering, ending), attempt_id=name, **named),
+            lambda: self.bank.do(getattr(self.metering, ending), attempt_id=name, **named),
             lambda: getattr(self.model, ending)(name, *named.values()),
+        )
+
+    # Observe-only mode
+
+    @property
+    def metering(self) -> Metering:
+        """The service in the mode of the moment."""
+        return self.banks[self.model.is_observing].metering
+
+    @rule()
+    def switch(self) -> None:
+        self.model.is_observing = not self.model.is_observing
+
+    @rule(
+        debit=st.sampled_from(PURSES[:2]),
+        more=st.sampled_from([-1, 0, 1, 50 * TOKEN]),
+        is_new=st.booleans(),
+    )
+    def pay(self, debit: str, more: int, is_new: bool) -> None:  # noqa: FBT001
+        """Pay what is there, or a little more or less; or pay again what was paid."""
+        paid = {k: v for k, v in self.model.services.items() if k.startswith("pay:")}
+        key, amount, credit = f"pay:{len(self.model.services)}", 0, "escrow:o"
+        if paid and not is_new:
+            key, (debit, credit, amount) = max(paid.items())
+        amount = amount or max(1, self.model.books.accounts[debit].available + more)
+        move = Move(debit=debit, credit=credit, amount=amount, kind="escrow")
+        self.agree(
+            lambda: self.bank.do(self.metering.lending.pay, key=key, move=move, cause=CAUSE),
+            lambda: self.model.pay(key, debit, credit, amount, OWNER),
+        )
+
+    @rule(part=st.sampled_from([0, 1, 3]))
+    def give_back(self, part: int) -> None:
+        """Give a part of what is owed back, as an order does at its end."""
+        owed = -self.model.books.accounts[f"overdraft:{OWNER}"].balance
+        amount = owed // part if part else 0
+        key = f"return:{len(self.model.services)}"
+        given = {"key": key, "account": "escrow:o", "cause": CAUSE, "amount_utok": amount}
+        self.agree(
+            lambda: self.bank.do(self.metering.lending.give_back, **given),
+            lambda: self.model.give_back(key, "escrow:o", amount, OWNER),
         )
 
     def agree(self, ask: Callable[[], Any], predict: Callable[[], Any]) -> None:
@@ -371,10 +421,11 @@ class LedgerMachine(RuleBasedStateMachine):
     def nothing_is_negative_and_all_adds_up(self) -> None:
         with self.bank.database.reading() as session:
             accounts = self.bank.ledger.accounts(session).items
-            issued, burned = (
+            issued, lent, burned = (
                 int(session.execute(text(query)).scalar_one())
                 for query in (
                     "SELECT COALESCE(SUM(issued_utok), 0) FROM ledger_issuance_decisions",
+                    "SELECT COALESCE(SUM(amount), 0) FROM ledger_loans WHERE currency = 'utok'",
                     "SELECT COALESCE(SUM(burn_utok), 0) FROM ledger_usage",
                 )
             )
@@ -392,9 +443,22 @@ class LedgerMachine(RuleBasedStateMachine):
             for account in accounts
             if account.currency.value == "utok" and kind(account.code) not in WITHOUT_FLOOR
         )
-        assert money == issued - burned
+        assert money == issued + lent - burned
         self.caps += [limit * kappa // USD for limit, kappa in self.model.books.days.values()]
-        assert money <= max(self.caps)
+        assert money - lent <= max(self.caps)
+        self.check_days({account.code: account for account in accounts})
+
+    def check_days(self, accounts: dict[str, Account]) -> None:
+        """A day owes just what was admitted beyond its limit, and has nothing left if it owes."""
+        for day, (limit_nusd, _) in self.model.books.days.items():
+            fiat = accounts.get(f"fiat-budget:acme:{day}")
+            lender = accounts.get(f"fiat-overrun:acme:{day}")
+            admitted_nusd = sum(
+                one.liability_nusd for one in self.model.books.tries.values() if one.day == day
+            )
+            owed_nusd = -lender.balance if lender else 0
+            assert owed_nusd == max(0, admitted_nusd - limit_nusd)
+            assert fiat is None or not (owed_nusd and fiat.available)
 
     def teardown(self) -> None:
         self.writer.close()
