@@ -1,0 +1,202 @@
+"""Admission: an attempt takes both holds before it is dispatched, or is refused (Lemma 1)."""
+
+from collections.abc import Iterator
+
+from sqlalchemy.orm import Session
+
+from core.clock import Clock
+from core.errors import InvariantViolatedError
+from ledger import attempts
+from ledger.accounts import BURN, FIAT_SPENT
+from ledger.alerts import AlertKind, Alerts
+from ledger.attempts import Attempt, AttemptRequest
+from ledger.auditor import TokenAuditor
+from ledger.domain import RejectionReason, Transfer
+from ledger.errors import (
+    BudgetExhaustedError,
+    BudgetNotFoundError,
+    IdempotencyKeyReusedError,
+    InsufficientFundsError,
+)
+from ledger.lending import Lending
+from ledger.policy import Budget, IssuanceDecision
+from ledger.posting import Posting
+from ledger.store import budgets as budget_store
+from ledger.store import journal
+from ledger.store import metering as store
+
+
+class Admission:
+    """Admits attempts in callers' transactions; never commits."""
+
+    def __init__(
+        self, *, clock: Clock, posting: Posting, alerts: Alerts, lending: Lending
+    ) -> None:
+        """Keep the collaborators; no I/O."""
+        self._clock = clock
+        self._posting = posting
+        self._alerts = alerts
+        self._lending = lending
+        self._auditor = TokenAuditor(clock=clock)
+
+    def admit(self, session: Session, request: AttemptRequest) -> Attempt:
+        """Take both holds and write the attempt; see `ledger.Metering.admit`."""
+        known = store.attempt(session, request.attempt_id)
+        if known is not None:
+            return _same(known, request)
+        budget = budget_store.budget(session, request.budget)
+        if budget is None:
+            raise BudgetNotFoundError(f"there is no budget {request.budget[:80]!r}")
+        decision = self._auditor.open_day(session, budget)
+        attempts.check_bounds(request, decision.rate)
+        lack = self._lack(session, request, budget, decision.day)
+        known = store.attempt(session, request.attempt_id) if lack.is_locked else None
+        if known is not None:  # admitted by another transaction while we waited for the locks
+            return _same(known, request)
+        transfers = self._take_holds(session, request, budget, decision.day, lack)
+        if transfers is None:  # admitted by another transaction since we looked
+            return self._twin(session, request)
+        *_, fiat_hold, token_hold = transfers
+        attempt = attempts.admitted(
+            request,
+            budget=budget,
+            decision=decision,
+            hold_ids=(fiat_hold.id, token_hold.id),
+            lack=lack,
+            at=self._clock.now(),
+        )
+        store.add_attempt(session, attempt)
+        self._lending.record(session, transfers, attempt.cause)
+        self._tell_admission(session, attempt, budget, decision, lack)
+        return attempt
+
+    def _twin(self, session: Session, request: AttemptRequest) -> Attempt:
+        """Return what another transaction admitted under the same identifier."""
+        known = store.attempt(session, request.attempt_id)
+        if known is None:
+            raise InvariantViolatedError(f"attempt {request.attempt_id} was posted and is no row")
+        return _same(known, request)
+
+    def _lack(
+        self, session: Session, request: AttemptRequest, budget: Budget, day: str
+    ) -> attempts.Lack:
+        """Find out what an admission lacks, if that is to be lent, and keep it locked so.
+
+        Raises:
+            BudgetExhaustedError: a limit down the tree does not cover it, and that is enforced.
+        """
+        limits = tuple(self._limits_passed(session, budget, day, request.bound_nusd))
+        if not self._lending.is_observing:
+            if limits:
+                raise _exhausted(limits[0], day, request.bound_nusd)
+            return attempts.Lack()
+        cause = request.cause
+        fiat = budget.fiat_account(day)
+        codes = (
+            fiat,
+            budget.overrun_account(day),
+            request.payer,
+            cause.overdraft,
+            BURN.code(),
+            FIAT_SPENT.code(request.provider),
+        )
+        accounts = journal.lock_accounts(session, codes)
+        return attempts.Lack(
+            is_locked=True,
+            limits=limits,
+            overrun_nusd=max(0, request.bound_nusd - accounts[fiat].available),
+            overdraft_utok=max(0, request.bound_utok - accounts[request.payer].available),
+        )
+
+    def _take_holds(
+        self,
+        session: Session,
+        request: AttemptRequest,
+        budget: Budget,
+        day: str,
+        lack: attempts.Lack,
+    ) -> tuple[Transfer, ...] | None:
+        """Post what admits an attempt; None if another transaction posted it."""
+        cause, fiat = request.cause, budget.fiat_account(day)
+        loans = (
+            *cause.lend(budget.overrun_account(day), fiat, lack.overrun_nusd),
+            *cause.lend(cause.overdraft, request.payer, lack.overdraft_utok),
+        )
+        result = self._posting.post(session, attempts.admission(request, fiat, loans))
+        if not loans and result.first_rejection == (0, RejectionReason.INSUFFICIENT_FUNDS):
+            raise _exhausted(budget.root, day, request.bound_nusd)
+        if not loans and result.first_rejection == (1, RejectionReason.INSUFFICIENT_FUNDS):
+            available = journal.lock_accounts(session, [request.payer])[request.payer].available
+            raise InsufficientFundsError(
+                f"{request.payer} has {available} utok, and attempt {request.attempt_id} may take"
+                f" {request.bound_utok} utok",
+                account=request.payer,
+                available_utok=available,
+                needed_utok=request.bound_utok,
+            )
+        transfers = result.require()
+        return None if result.is_replay else transfers
+
+    def _tell_admission(
+        self,
+        session: Session,
+        attempt: Attempt,
+        budget: Budget,
+        decision: IssuanceDecision,
+        lack: attempts.Lack,
+    ) -> None:
+        """Raise the alerts that an admission causes."""
+        for limit in lack.limits:
+            data = {
+                "day": attempt.day,
+                "budget": attempt.budget,
+                "owner": attempt.owner,
+                "for": attempt.id,
+                "limit_of": limit,
+            }
+            subject = f"{limit}:{attempt.day}"
+            self._alerts.raise_alert(session, AlertKind.BUDGET_OVERRUN, subject, data)
+        self._alerts.budget_taken(
+            session,
+            budget=budget,
+            day=attempt.day,
+            limit_nusd=decision.daily_limit_nusd,
+            added_nusd=attempt.bound_nusd,
+        )
+
+    def _limits_passed(
+        self, session: Session, budget: Budget, day: str, bound_nusd: int
+    ) -> Iterator[str]:
+        """Yield budgets whose limits do not cover the bound.
+
+        A limit's budget stays locked from the check on, so that no two pass it together.
+        """
+        for name, path in budget.lineage[1:]:
+            setting = budget_store.latest_setting(session, name, effective_by=day)
+            if setting is None:
+                continue
+            budget_store.lock_budget(session, name)
+            taken_nusd = store.liability_nusd(session, day=day, path=path)
+            if taken_nusd + bound_nusd > setting.daily_limit_nusd:
+                yield name
+
+
+def _same(known: Attempt, request: AttemptRequest) -> Attempt:
+    asked = dict(vars(request))
+    asked["id"] = asked.pop("attempt_id")
+    if any(getattr(known, name) != value for name, value in asked.items()):
+        raise IdempotencyKeyReusedError(
+            f"attempt {known.id} was admitted with other bounds or parties: a retry of the work"
+            " is a new attempt"
+        )
+    return known
+
+
+def _exhausted(budget: str, day: str, bound_nusd: int) -> BudgetExhaustedError:
+    return BudgetExhaustedError(
+        f"the fiat budget of {budget} for {day} does not cover {bound_nusd} nusd more: wait for"
+        " the next day, or ask for a higher limit from then on",
+        budget=budget,
+        day=day,
+        bound_nusd=bound_nusd,
+    )
