@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from api.alerting import AlertLoop, Receiver, receivers
+from api.auditing import AuditLoop
 from api.checkpointing import CheckpointLoop
 from api.idempotency import Mutations
 from api.keys import ApiKeys
@@ -42,6 +43,7 @@ from gold import GoldService, Judge
 from ledger import (
     Alerts,
     Audit,
+    AuditSchedule,
     Budgets,
     Checkpoints,
     Enforcement,
@@ -89,6 +91,7 @@ class Service:
     ticker: Ticker
     upkeep: Upkeep
     alerting: AlertLoop
+    auditing: AuditLoop
 
     def start(self) -> None:
         """Begin to tick, to seal and to take orders."""
@@ -98,6 +101,7 @@ class Service:
         self.parts.checkpointing.start()
         self.upkeep.start()
         self.alerting.start()
+        self.auditing.start()
         self.parts.writer.start()
         self.parts.durable.start()
 
@@ -105,6 +109,7 @@ class Service:
         """Stop in the reverse order; orders under way are resumed by another worker."""
         self.parts.durable.stop()
         self.parts.writer.close()
+        self.auditing.stop()
         self.alerting.stop()
         self.upkeep.stop()
         self.ticker.stop()
@@ -148,6 +153,7 @@ def build_service(
         ticker=Ticker(database=database, market=parts.market, clock=clock),
         upkeep=_upkeep(parts),
         alerting=AlertLoop(database, parts.alerts, clock, _receivers(settings)),
+        auditing=AuditLoop(database, parts.audit, parts.audits, parts.checkpointing),
     )
 
 
@@ -207,6 +213,12 @@ def _build_parts(settings: Settings, rooms: _Rooms, signer: Signer, sandbox: San
         mutations=Mutations(database, clock),
         writer=Writer(database=database, ledger=rooms.ledger),
         audit=Audit(signer=signer, origin=LOG_ORIGIN),
+        audits=AuditSchedule(
+            clock=clock,
+            alerts=rooms.alerts,
+            interval_s=settings.audit_interval_s,
+            full_interval_s=settings.audit_full_interval_s,
+        ),
         export=Export(signer=signer, origin=LOG_ORIGIN),
         proofs=Proofs(signer=signer),
         reports=Reports(clock=clock),

@@ -14,6 +14,7 @@ from gold import GoldService
 from ledger import (
     Alerts,
     Audit,
+    AuditSchedule,
     Budgets,
     Checkpoints,
     Enforcement,
@@ -44,6 +45,7 @@ class Parts:
     writer: Writer
     budgets: Budgets
     audit: Audit
+    audits: AuditSchedule
     export: Export
     proofs: Proofs
     reports: Reports

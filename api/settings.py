@@ -31,6 +31,9 @@ class Settings(BaseSettings):
         tick_interval_s: how often prices are set.
         smoothing: omega of the paper's section 6.2.
         checkpoint_interval_s: how often the ledger's head is signed.
+        audit_interval_s: how often the service audits its own ledger; 0 for never.
+        audit_full_interval_s: how often it reads the whole ledger for that, and not only what
+            followed the last checkpoint that fitted.
         alert_webhook: where alerts are sent as JSON; it may hold a token, and so is a secret.
         alert_slack: where they are sent as Slack's incoming webhooks take them.
         alert_secret: signs what goes to the webhook.
@@ -63,6 +66,8 @@ class Settings(BaseSettings):
     tick_interval_s: int = Field(default=60, ge=1, le=3600)
     smoothing: Decimal = Field(default=Decimal("0.3"), gt=0, lt=1)
     checkpoint_interval_s: float = Field(default=1.0, gt=0)
+    audit_interval_s: int = Field(default=86_400, ge=0)
+    audit_full_interval_s: int = Field(default=604_800, ge=1)
     alert_webhook: SecretStr = SecretStr("")
     alert_slack: SecretStr = SecretStr("")
     alert_secret: SecretStr = SecretStr("")

@@ -21,7 +21,7 @@ from ledger.accounts import (
 )
 from ledger.alerts import Alert, AlertKind, Alerts, Delivery, DueDelivery
 from ledger.attempts import Attempt, AttemptRequest, AttemptStatus
-from ledger.audit import Audit
+from ledger.audit import Audit, AuditRun
 from ledger.budgets import Budgets, BudgetState
 from ledger.checkpoints import Checkpoints
 from ledger.domain import (
@@ -77,6 +77,7 @@ from ledger.policy import Budget, BudgetAmounts, BudgetSetting, IssuanceDecision
 from ledger.proofs import Proofs
 from ledger.reconciliation import Reconciliation, Reconciliations, Settlement
 from ledger.reports import Reports
+from ledger.schedule import AuditSchedule, AuditState, ScheduledAudit
 from ledger.service import Ledger, Statement
 from ledger.summaries import Summaries
 from ledger.usage import UsageLine, UsageRecord
@@ -111,6 +112,9 @@ __all__ = [
     "AttemptRequest",
     "AttemptStatus",
     "Audit",
+    "AuditRun",
+    "AuditSchedule",
+    "AuditState",
     "Batch",
     "BatchError",
     "BatchResult",
@@ -158,6 +162,7 @@ __all__ = [
     "Reports",
     "Reverse",
     "RootExistsError",
+    "ScheduledAudit",
     "Settlement",
     "Statement",
     "Summaries",

@@ -100,6 +100,7 @@ class AuditRun:
         self._start = start.size
         self._next = start.size  # number of the next entry
         self._compared = start.size - 1  # size of the last stored checkpoint that was compared
+        self._end: int | None = None  # how far pieces go
 
     @property
     def size(self) -> int:
@@ -111,15 +112,22 @@ class AuditRun:
         """Size of the last checkpoint that fits what was read."""
         return self._check.signed_size
 
-    def read(self, session: Session, *, end: int) -> None:
-        """Read on up to record `end`, or to the end of what is there.
+    def read(self, session: Session, *, limit: int) -> bool:
+        """Read up to `limit` further records; return whether there are more to be read so.
+
+        That goes as far as the newest checkpoint at the first call: a later one might be stored
+        after its size was passed.
 
         Args:
             session: any one that sees committed records alone.
-            end: at most the size of a checkpoint that was stored when this audit began: a later
-                one may be stored after this has passed its size.
+            limit: of records.
         """
-        self._read(session, end)
+        if self._end is None:
+            newest = signed.latest(session)
+            self._end = newest.size if newest else 0
+        before = self._next
+        self._read(session, min(self._end, before + limit))
+        return before < self._next < self._end
 
     def finish(self, session: Session) -> AuditReport:
         """Read the rest, and compare it with the log's head and with what balances are stored.

@@ -65,8 +65,13 @@ class Checkpoints:
         )
 
     def keep(self, session: Session, envelope: Envelope) -> None:
-        """Store a checkpoint, unless there is one of its size."""
+        """Store a checkpoint, unless there is one of its size.
+
+        Looked for first: SQLite's guard takes any insert of what is there for a replacement.
+        """
         checkpoint = Checkpoint.from_payload(envelope.payload)
+        if signed.of_size(session, checkpoint.size) is not None:
+            return
         stored = signed.StoredCheckpoint(
             size=checkpoint.size,
             root=checkpoint.root,

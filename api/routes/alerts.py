@@ -22,11 +22,19 @@ def list_alerts(
     cursor: str = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> dict[str, Any]:
-    """List alerts, the newest first, with how far their telling got."""
+    """List alerts, the newest first, with how far their telling got.
+
+    Beside them, in `audit`: when the service last audited its own ledger, and what it found.
+    """
     caller.require(Role.OPERATOR, Role.AUDITOR)
     with parts.database.reading() as session:
         page = parts.alerts.page(session, after=cursor, limit=limit)
-    return {"items": [_view(alert) for alert in page.items], "next_cursor": page.next_cursor}
+        audits = parts.audits.state(session)
+    return {
+        "items": [_view(alert) for alert in page.items],
+        "next_cursor": page.next_cursor,
+        "audit": to_json(audits),
+    }
 
 
 @router.post("/test", status_code=202)

@@ -12,6 +12,7 @@ from aem.proof import Checkpoint, Envelope, ProofError
 from aem.proof.payload import parse_json
 from api.auth import Caller, PartsOf
 from api.parts import Parts
+from api.views import to_json
 from core.errors import InfrastructureError
 from core.money import MAX_AMOUNT
 from core.principals import Principal, Role
@@ -67,6 +68,20 @@ def _kept(text: str) -> Envelope:
     except ProofError as error:
         raise CheckpointError(f"what was kept elsewhere is no checkpoint: {error}") from error
     return envelope
+
+
+@router.get("/audit/runs")
+def list_runs(
+    parts: PartsOf,
+    caller: Caller,
+    cursor: str = "",
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> dict[str, Any]:
+    """List the audits that the service carried out by itself, the newest first."""
+    caller.require(Role.OPERATOR, Role.AUDITOR)
+    with parts.database.reading() as session:
+        page = parts.audits.page(session, after=cursor, limit=limit)
+    return {"items": to_json(page.items), "next_cursor": page.next_cursor}
 
 
 @router.get("/audit/export", response_class=StreamingResponse)

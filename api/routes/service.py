@@ -5,19 +5,31 @@ from typing import Any
 from fastapi import APIRouter
 
 from api.auth import Caller, PartsOf
+from api.views import to_json
 
 router = APIRouter(tags=["service"])
 
 
 @router.get("/healthz")
 def health(parts: PartsOf) -> dict[str, Any]:
-    """Say that the service is up and its database answers, and whether money is enforced."""
+    """Say that the service is up and its database answers, and whether money is enforced.
+
+    And when the service last audited its own ledger, whether that held, and when it will again.
+    """
     with parts.database.reading() as session:
         has_operator = parts.keys.any_exists(session)
+        audits = parts.audits.state(session)
+    last = audits.last
     return {
         "status": "ok",
         "has_operator": has_operator,
         "enforcement": parts.enforcement.value,
+        "audit": {
+            "ended_at": to_json(last.ended_at) if last else None,
+            "is_full": last.is_full if last else None,
+            "verified": last.verified if last else None,
+            "next_at": to_json(audits.next_at),
+        },
     }
 
 

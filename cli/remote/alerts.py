@@ -6,12 +6,13 @@ import click
 
 from cli.output import (
     json_option,
+    print_facts,
     print_json,
     print_table,
     say,
 )
 from cli.remote.connection import connect, remote
-from cli.remote.listings import cursor_option, limit_option, print_cursor
+from cli.remote.listings import audit_result, cursor_option, limit_option, print_cursor
 
 
 @click.group()
@@ -37,6 +38,8 @@ def list_alerts(limit: int, cursor: str | None, *, as_json: bool) -> None:
     ]
     print_table("Alerts", ("at", "kind", "text", "told"), rows)
     print_cursor(found)
+    say("")
+    print_facts(_audits(found["audit"]))
 
 
 @alerts.command()
@@ -53,6 +56,17 @@ def test(*, as_json: bool) -> None:
         say(f"on its way to {names}; `aem alerts list` shows whether it arrived")
     else:
         click.echo("kept, and told to nobody: the service has no AEM_ALERT_WEBHOOK or _SLACK")
+
+
+def _audits(state: dict[str, Any]) -> dict[str, str]:
+    """Say when the service last audited itself, with what result, and when it will again."""
+    told = {
+        name: f"{run['ended_at']}, {run['size']} records: {audit_result(run)}"
+        if run
+        else "none yet"
+        for name, run in (("last audit", state["last"]), ("last full audit", state["last_full"]))
+    }
+    return told | {"next audit": state["next_at"] or "never: AEM_AUDIT_INTERVAL_S is 0"}
 
 
 def _told(deliveries: list[dict[str, Any]]) -> str:

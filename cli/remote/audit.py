@@ -31,8 +31,8 @@ from cli.output import (
 )
 from cli.remote.connection import connect, read_file, remote
 from cli.remote.files import OutputFile, force_option, save
+from cli.remote.listings import audit_result, cursor_option, limit_option, print_cursor
 
-LIST_ROWS = 50
 GZIP_MAGIC = b"\x1f\x8b"
 
 _VERDICTS = {
@@ -149,8 +149,8 @@ def checkpoint(output: Path | None, *, is_forced: bool) -> None:
 
 
 @audit.command("checkpoints")
-@click.option("--limit", default=LIST_ROWS, show_default=True, help="Rows at most.")
-@click.option("--cursor", help="Continue a listing where it ended.")
+@limit_option
+@cursor_option
 @json_option
 @remote
 def list_checkpoints(limit: int, cursor: str | None, *, as_json: bool) -> None:
@@ -163,8 +163,35 @@ def list_checkpoints(limit: int, cursor: str | None, *, as_json: bool) -> None:
     read = [Checkpoint.from_payload(Envelope.from_json(item).payload) for item in found["items"]]
     rows = [(item.size, item.root.hex(), item.at.isoformat()) for item in read]
     print_table("Checkpoints", (">size", "root", "signed at"), rows)
-    if found["next_cursor"]:
-        say(f"\nmore: --cursor {found['next_cursor']}")
+    print_cursor(found)
+
+
+@audit.command()
+@limit_option
+@cursor_option
+@json_option
+@remote
+def runs(limit: int, cursor: str | None, *, as_json: bool) -> None:
+    """List the audits that the service carried out by itself, the newest first."""
+    with connect() as client:
+        found = client.audit_runs(limit=limit, cursor=cursor)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            run["number"],
+            run["started_at"],
+            run["ended_at"],
+            run["start"],
+            run["size"],
+            audit_result(run),
+        )
+        for run in found["items"]
+    ]
+    columns = (">number", "from", "to", ">first record", ">records", "result")
+    print_table("Audits", columns, rows)
+    print_cursor(found)
 
 
 def _verify_file(

@@ -47,3 +47,15 @@ def print_cursor(found: dict[str, Any]) -> None:
     """Say how to read on."""
     if found["next_cursor"]:
         say(f"\nmore: --cursor {found['next_cursor']}")
+
+
+def audit_result(run: dict[str, Any]) -> str:
+    """Say what an audit found that the service carried out by itself."""
+    if run["ended_at"] is None:
+        return "not at its end"
+    if run["verified"] is None:
+        return "the log holds"
+    if run["verified"]:
+        return "verified"
+    bad = run["first_bad"]
+    return f"NOT VERIFIED: {bad['record']} {bad['id']}: {bad['why']}"

@@ -217,6 +217,10 @@ class Client:
         result: Json = json.loads(b"".join(pieces))
         return result
 
+    def audit_runs(self, *, cursor: str | None = None, limit: int | None = None) -> Json:
+        """List the audits that the service carried out by itself, the newest first."""
+        return self._object("/api/v1/audit/runs", cursor=cursor, limit=limit)
+
     def export_audit(self, *, start: int | None = None, end: int | None = None) -> Iterator[bytes]:
         """Yield the ledger's export (`aem.proof.audit`) as it comes; by default all of it."""
         query = {"from": start, "to": end}
@@ -244,7 +248,7 @@ class Client:
         return self._connection.get_bytes("/api/v1/audit/consistency", **query)
 
     def alerts(self, *, cursor: str | None = None, limit: int | None = None) -> Json:
-        """List alerts, the newest first, with how far their telling got."""
+        """List alerts, the newest first, and in `audit` what the service's last audit found."""
         return self._object("/api/v1/alerts", cursor=cursor, limit=limit)
 
     def test_alerts(self) -> Json:

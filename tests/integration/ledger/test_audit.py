@@ -1,7 +1,8 @@
 # ruff: noqa: S608 - statements are made of our own names
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 
 import pytest
@@ -20,6 +21,8 @@ from aem.proof.audit import AuditReport
 from tests.fakes.bank import ORIGIN, USD, Bank
 from tests.fakes.intruder import tamper
 from tests.fakes.keys import FakeKeys
+
+NOON = datetime(2026, 1, 7, 12, tzinfo=UTC)
 
 
 def audit_after(bank: Bank, *statements: str, outside: Sequence[Envelope] = ()) -> AuditReport:
@@ -287,6 +290,18 @@ def test_a_checkpoint_that_does_not_fit_is_found(used: Bank) -> None:
         report = used.verify(outside)
         assert broken(report) == {"log"}
         assert first_bad(report) == ("checkpoint", "outside")
+
+
+def test_two_processes_that_sign_one_size_keep_one_checkpoint(used: Bank) -> None:
+    with used.database.reading() as session:
+        due = used.checkpoints.due(session)
+    assert due is not None
+    first, second = (used.checkpoints.sign(replace(due, at=at)) for at in (due.at, NOON))
+    used.do(used.checkpoints.keep, first)
+    used.do(used.checkpoints.keep, second)
+    with used.database.reading() as session:
+        assert used.checkpoints.latest(session) == first
+    assert used.verify().verified
 
 
 def test_a_damaged_stored_checkpoint_is_named(used: Bank) -> None:

@@ -50,6 +50,15 @@ FIGURES = {
     "burn_utok": UTOK,
     "charge_utok": UTOK + 1,
 }
+RUN = {
+    "number": 12_345,
+    "started_at": AT,
+    "ended_at": AT,
+    "start": 123_456_000,
+    "size": 123_456_789,
+    "verified": False,
+    "first_bad": {"record": "transfer", "id": TRANSFER, "why": "differs from what was sealed"},
+}
 BOOKS = {"currency": "nusd", "debits": NUSD, "credits": NUSD + 1, "balance": -NUSD}
 SHARE = {"value": 0.9512, "exact": "1234567/1297904"}
 
@@ -87,6 +96,7 @@ CASES: dict[str, tuple[Mapping[str, Any], list[str]]] = {
             "balance_utok": UTOK,
             "available_utok": UTOK,
             "threshold_utok": UTOK,
+            "owed_utok": 0,
             "may_order": True,
             "transfers": TRANSFERS,
         },
@@ -239,8 +249,13 @@ CASES: dict[str, tuple[Mapping[str, Any], list[str]]] = {
                 }
             ],
             **LAST,
+            "audit": {"last": RUN, "last_full": RUN, "next_at": AT},
         },
-        [AT_SHORT, TOKENS, ATTEMPT, "ConnectionRefusedError"],
+        [AT_SHORT, TOKENS, ATTEMPT, "ConnectionRefusedError", "123456789 records: NOT VERIFIED"],
+    ),
+    "audit runs": (
+        {"items": [RUN, RUN | {"verified": None}, RUN | {"ended_at": None}], **LAST},
+        ["123456789", AT_SHORT, TRANSFER, "the log holds", "not at its end"],
     ),
     "keys list": (
         {
