@@ -9,7 +9,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.orm import Session
 
 from core.database import UtcDateTime, metadata
-from ledger.store.bulk import insert_missing
+from ledger.store.bulk import Rows, insert_missing
 
 audits = Table(
     "ledger_audits",
@@ -45,7 +45,7 @@ def last_ended(session: Session, *, is_full: bool | None = None) -> RowMapping |
 
 def add(session: Session, row: dict[str, Any]) -> bool:
     """Write an audit that begins; tell whether its number was free."""
-    return bool(insert_missing(session, audits, [row]))
+    return bool(insert_missing(session, audits, Rows.of([row])))
 
 
 def renew(session: Session, number: int, *, at: datetime) -> None:

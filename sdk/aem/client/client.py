@@ -212,7 +212,8 @@ class Client:
         Args:
             outside: checkpoints kept elsewhere, which its log must fit; at most 20.
         """
-        query = {"checkpoint": [canonical_json(kept.to_json()).decode() for kept in outside]}
+        kept = [canonical_json(envelope.to_json()).decode() for envelope in outside]
+        query = {"checkpoint": kept or None}
         pieces = self._connection.download("/api/v1/audit/verify", query, AUDIT_SILENCE_S)
         result: Json = json.loads(b"".join(pieces))
         return result
