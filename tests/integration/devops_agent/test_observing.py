@@ -21,6 +21,10 @@ from tests.fakes.running_service import (
 )
 from tests.fakes.staged_sandbox import StagedSandbox
 
+SOURCE = GOOD.files["extractor.py"].decode()
+BLIND = GOOD.replace(
+    {"extractor.py": SOURCE.replace("conversation[0:]", "conversation[1:]", 1).encode()}
+)
 OVERDRAFT = f"overdraft:{WALLET}"
 OVERRUN = f"fiat-overrun:{TEAM}:2026-01-05"
 HEADER = "AEM-Enforcement"
@@ -134,6 +138,25 @@ def test_a_failed_order_leaves_no_debt(observed: RunningService, sandbox: Staged
     assert (order["outcome"], order["state"]) == ("failed", "refunded")
     assert (order["lent_utok"], order["owed_utok"]) == (order["escrowed_utok"], 0)
     assert observed.balance("burn") > 0
+    assert observed.balance(f"wallet:{WALLET}") == 0
+    check(observed, order)
+
+
+def test_what_an_order_paid_before_it_failed_is_no_gift(
+    observed: RunningService, sandbox: StagedSandbox
+) -> None:
+    """The search is paid with lent tokens: the reserve pays them back to who lent them."""
+    observed.fund(grant_utok=0)
+
+    def fail_judging(label: str) -> None:
+        if ":validation:" in label:
+            sandbox.fail_always_from(1)
+
+    sandbox.on_open = fail_judging
+    order = observed.order(BLIND, gold=observed.freeze())
+    assert order["outcome"] == "failed"
+    assert order["metered_utok"] > 0
+    assert (order["owed_utok"], order["price_utok"], order["refunded_utok"]) == (0, 0, 0)
     assert observed.balance(f"wallet:{WALLET}") == 0
     check(observed, order)
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -75,6 +76,10 @@ amounts = st.one_of(
     st.sampled_from([-1, 0, 1, MAX_AMOUNT, MAX_AMOUNT + 1]),
 )
 ways = st.sampled_from(["post", "set", "writer"])
+payers = st.sampled_from(PURSES[:3])
+together = st.lists(st.sampled_from([2 * USD, USD + 1, 3 * USD, 7]), max_size=3)
+endings = st.sampled_from(["settle", "settle", "lose", "release"])
+shares = st.sampled_from([0, 33, 100, 130])
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -300,8 +305,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(
         budget=st.sampled_from(BUDGETS),
-        payer=st.sampled_from(PURSES[:3]),
-        bound=st.one_of(st.sampled_from(["rest", "rest + 1", 2 * USD]), st.integers(1, USD // 4)),
+        payer=payers,
+        bound=st.one_of(st.sampled_from(["rest", "rest + 1"]), st.integers(1, USD // 4)),
         room=st.sampled_from([-1, 0, 1, 5 * TOKEN]),
     )
     def admit(self, budget: str, payer: str, bound: int | str, room: int) -> None:
@@ -331,13 +336,15 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.attempts)
     @rule(
         data=st.data(),
-        ending=st.sampled_from(["settle", "settle", "lose", "release"]),
-        share=st.sampled_from([0, 33, 100, 130]),
+        ending=endings,
+        share=shares,
         premium=st.integers(0, 900),
     )
     def end(self, data: st.DataObject, ending: str, share: int, premium: int) -> None:
         """End an attempt in one of the ways, or try to end it again; 130 % is overbilling."""
-        name = data.draw(st.sampled_from(self.attempts))
+        self.end_one(data.draw(st.sampled_from(self.attempts)), ending, share, premium)
+
+    def end_one(self, name: str, ending: str, share: int, premium: int) -> None:
         bound = self.model.books.tries[name].request.bound_nusd
         used = (
             line(bound * share // 100, base_price_pusd=1_000, unit_price_pusd=1_000 + premium),
@@ -359,6 +366,22 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def switch(self) -> None:
         self.model.is_observing = not self.model.is_observing
+
+    @initialize(data=st.data(), bounds=together)
+    def begin_with_loans(self, data: st.DataObject, bounds: list[int]) -> None:
+        """Let many examples meet loans: most rules seldom lend anything."""
+        self.borrow_together(data, bounds)
+
+    @rule(data=st.data(), bounds=together)
+    def borrow_together(self, data: st.DataObject, bounds: list[int]) -> None:
+        """Admit attempts that one day cannot cover, and end them in any order and mode."""
+        self.model.is_observing = True
+        first = len(self.attempts)
+        for bound in bounds:
+            self.admit(budget="acme", payer=data.draw(payers), bound=bound, room=5 * TOKEN)
+        for name in data.draw(st.permutations(self.attempts[first:])):
+            self.model.is_observing = data.draw(st.booleans())
+            self.end_one(name, data.draw(endings), data.draw(shares), premium=300)
 
     @rule(
         debit=st.sampled_from(PURSES[:2]),

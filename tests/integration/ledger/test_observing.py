@@ -117,6 +117,18 @@ def test_what_is_not_used_goes_back(
     assert lent(observed) == (owed_utok, owed_nusd)
 
 
+def test_usage_cites_what_paid_for_it_and_not_what_was_given_back(observed: Bank) -> None:
+    observed.admit(bound_nusd=12 * USD, bound_utok=12_000 * TOKEN)
+    observed.settle("try-1", line(5_000))
+    with observed.database.reading() as session:
+        (record,) = observed.ledger.usage(session, reference="order-1").items
+        moved = observed.ledger.transfers(session, reference="try-1").items
+    kinds = {one.id: one.kind for one in moved}
+    assert sorted(kinds.values()).count("loan_return") == 2
+    cited = {kinds[name] for name in record.transfers}
+    assert cited == {"metered_cost", "metered_burn", "premium"}
+
+
 def test_a_released_attempt_gives_all_back(observed: Bank) -> None:
     observed.admit(bound_nusd=12 * USD, bound_utok=12_000 * TOKEN)
     for _ in range(2):
