@@ -254,6 +254,34 @@ def test_an_attempt_is_admitted_once(observed: Bank) -> None:
     check(observed)
 
 
+class CrashedError(Exception):
+    """Stands for the end of a process."""
+
+
+def test_what_a_crash_takes_back_was_never_lent(observed: Bank) -> None:
+    """Loans, holds, records and the attempt are of one transaction, at both ends."""
+    asked = request(bound_nusd=12 * USD, bound_utok=12_000 * TOKEN)
+
+    def crash_after(work: Any, *arguments: Any, **named: Any) -> None:
+        def half_way(session: Session) -> None:
+            work(session, *arguments, **named)
+            raise CrashedError
+
+        with pytest.raises(CrashedError):
+            observed.do(half_way)
+
+    crash_after(observed.metering.admit, asked)
+    assert lent(observed) == (0, 0)
+    assert alerts(observed) == []
+    check(observed)
+    observed.do(observed.metering.admit, asked)
+    crash_after(observed.metering.settle, attempt_id="try-1", lines=[line(11_000)])
+    assert lent(observed) == (9_000 * TOKEN, 2 * USD)
+    observed.settle("try-1", line(11_000, unit_price_pusd=USD))
+    assert lent(observed) == (8_000 * TOKEN, USD)
+    check(observed)
+
+
 def test_twins_and_rivals_that_come_together_borrow_what_they_need(observed: Bank) -> None:
     """Eight threads admit four attempts, each of them twice."""
     names = [f"try-{number // 2}" for number in range(8)]
