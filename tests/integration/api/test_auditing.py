@@ -80,7 +80,7 @@ def test_the_whole_ledger_comes_first_then_what_followed_then_the_whole_again(
     newest, *_, first = house.past()
     assert (first.is_full, first.start, first.verified) == (True, 0, True)
     assert [past.is_full for past in house.past()] == [False, True, *[False] * 6, True]
-    sizes = [past.size for past in house.past()]
+    sizes = [past.size or 0 for past in house.past()]
     assert newest.start == sizes[1], "it begins where the one before it ended"
     assert sizes == sorted(sizes, reverse=True)
     assert house.told() == []
