@@ -21,7 +21,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import bindparam, update
 from sqlalchemy.orm import Session
 
 from api.migration import migrate
@@ -34,17 +33,19 @@ from ledger.attempts import (
     Attempt,
     AttemptRequest,
     AttemptStatus,
+    Lack,
     admission,
     admitted,
     billing_of,
     settlement,
 )
 from ledger.books import Books, apply_batch
-from ledger.domain import Account, Batch, Move, Phase, Transfer
+from ledger.domain import Batch, Move, Phase, Transfer
 from ledger.policy import Budget
+from ledger.records import transfer_text
 from ledger.store import journal
-from ledger.store.bulk import insert_rows
-from ledger.store.tables import accounts, attempts, batches, holds, row_of, transfers, usage
+from ledger.store.bulk import Rows, insert_rows
+from ledger.store.tables import attempts, batches, holds, row_of, usage
 from ledger.usage import UsageLine, charge_of, records_of
 
 FULL_RECORDS = 1_000_000
@@ -191,7 +192,8 @@ class HalfYear:
             at += timedelta(seconds=self._choose.uniform(1, 20))
             request = self._request(f"{order}:{number}", owner=owner, budget=budget, order=order)
             self._attempt(session, chunk, at, request, Day(budget=budget, decision=decision))
-        rest = self._books.accounts[escrow].available
+        sums = self._books.accounts[escrow]
+        rest = sums.credits_posted - sums.debits_posted - sums.debits_held
         if rest:
             back = Move(debit=escrow, credit=wallet, amount=rest, kind="rest", reference=order)
             self._post(session, chunk, at, f"{order}:rest", back)
@@ -227,6 +229,7 @@ class HalfYear:
             budget=budget,
             decision=decision,
             hold_ids=(held[0].id, held[1].id),
+            lack=Lack(),
             at=at,
         )
         at += timedelta(seconds=self._choose.uniform(0.2, 9))
@@ -304,37 +307,20 @@ class HalfYear:
         codes = {side for c in batch.commands if isinstance(c, Move) for side in _sides(c)}
         codes |= {s for c in batch.commands if hasattr(c, "credit") for s in _sides(c)}
         if missing := codes - self._books.accounts.keys():
-            self._books.accounts.update(journal.lock_accounts(session, missing))
+            self._books.accounts.update(journal.lock_sums(session, missing))
 
     def _write(self, session: Session, chunk: Chunk) -> None:
-        session.connection().execute(_SUMS, [_sums(a) for a in self._books.accounts.values()])
-        insert_rows(session, batches, chunk.batches)
-        of_kind: dict[str, list[dict[str, Any]]] = {"transfer": [], "usage": []}
-        for record, rows in chunk.records:
-            of_kind[record] += rows
-        insert_rows(session, transfers, of_kind["transfer"])
-        insert_rows(session, holds, [row_of(hold) for hold in self._books.holds.values()])
-        insert_rows(session, attempts, [row_of(attempt) for attempt in chunk.attempts])
-        insert_rows(session, usage, of_kind["usage"])
+        insert_rows(session, batches, Rows.of(chunk.batches))
+        written = [(transfer, transfer_text(transfer)) for transfer in chunk.transfers]
+        journal.add_transfers(session, written, self._books.accounts)
+        holds_made = [row_of(hold) for hold in self._books.holds.values()]
+        insert_rows(session, holds, Rows.of(holds_made))
+        attempts_made = [row_of(attempt) for attempt in chunk.attempts]
+        insert_rows(session, attempts, Rows.of(attempts_made))
+        used = [row for record, rows in chunk.records if record == "usage" for row in rows]
+        insert_rows(session, usage, Rows.of(used))
         for record, rows in chunk.records:
             sealing.enqueue(session, record, rows)
-
-
-_SUMS = (
-    update(accounts)
-    .where(accounts.c.code == bindparam("which"))
-    .values(
-        credits_posted=bindparam("new_credits_posted"),
-        debits_posted=bindparam("new_debits_posted"),
-        debits_held=bindparam("new_debits_held"),
-        credits_held=bindparam("new_credits_held"),
-    )
-)
-
-
-def _sums(account: Account) -> dict[str, Any]:
-    names = ("credits_posted", "debits_posted", "debits_held", "credits_held")
-    return {"which": account.code, **{f"new_{name}": getattr(account, name) for name in names}}
 
 
 def _sides(command: Any) -> tuple[str, str]:

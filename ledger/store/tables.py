@@ -76,8 +76,12 @@ transfers = Table(
     CheckConstraint("debit <> credit", name="accounts"),
     # A posting holds both accounts locked. PostgreSQL would look each of them up again, row by
     # row, which is a quarter of its work; SQLite does it at no price.
-    ForeignKeyConstraint(["debit"], [accounts.c.code]).ddl_if(dialect="sqlite"),
-    ForeignKeyConstraint(["credit"], [accounts.c.code]).ddl_if(dialect="sqlite"),
+    *(
+        ForeignKeyConstraint([side], [accounts.c.code], info={"only_on": "sqlite"}).ddl_if(
+            dialect="sqlite"
+        )
+        for side in ("debit", "credit")
+    ),
     Index("ix_ledger_transfers_debit_at", "debit", "at"),
     Index("ix_ledger_transfers_credit_at", "credit", "at"),
     sqlite_with_rowid=False,
