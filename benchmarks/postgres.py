@@ -17,6 +17,7 @@ SETTINGS: Mapping[str, str] = {
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
+    "random_page_cost": "1.1",
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",
     "max_connections": "200",

@@ -2,8 +2,7 @@
 
 An account's lock is held until its transaction is on the disk, so that an account which everybody
 pays from or to admits one transaction a sync. The writer takes what waits, posts it as one, and
-answers every caller once that is committed. It does so in lanes: while one group is with the
-database, the next one is gathered and applied.
+answers every caller once that is committed.
 """
 
 import logging
@@ -36,13 +35,9 @@ GROUP_LIMIT_COMMANDS = 2_000
 """Commands posted in one transaction: bounds how long their accounts stay locked. A single batch
 may have more than are left, so a group ends before it."""
 
-LANES = 2
-"""Groups on their way at once: more would share the same processor, and wait for the log's head.
-SQLite has one lock for all writers, and gets one lane."""
-
 LINGER_S = 0.005
-"""How long a lane waits at most for as many callers as the last groups had, who were answered and
-are about to come back: it may cost a few callers this much once, and saves them a sync each."""
+"""How long the writer waits at most for as many callers as it has just answered, who are about to
+come back: it may cost a few callers this much once, and saves them a sync of the disk each."""
 
 POST_TIMEOUT_S = 30.0
 """How long `Writer.post` waits: longer than the writer waits for a database that is away."""
@@ -67,7 +62,7 @@ class _Waiting:
 
 
 class Writer:
-    """Threads with sessions of their own that post for many callers; a context manager.
+    """A thread with its own session that posts for many callers; a context manager.
 
     Each caller gets the answer that `Ledger.post` would give it, after the commit. Nothing is
     answered before it is durable. A batch that is rejected, whose key was used for another
@@ -84,7 +79,6 @@ class Writer:
         ledger: Poster,
         queue_limit_commands: int = QUEUE_LIMIT_COMMANDS,
         group_limit_commands: int = GROUP_LIMIT_COMMANDS,
-        lanes: int = LANES,
     ) -> None:
         """Keep the collaborators; no thread yet."""
         self._database = database
@@ -93,13 +87,12 @@ class Writer:
         self._group_limit = group_limit_commands
         self._queue: deque[_Waiting] = deque()
         self._queued_commands = 0
-        lanes = 1 if database.is_sqlite else lanes
-        self._last_groups = deque([1] * lanes, maxlen=lanes)  # batches in each
-        self._wanted = 1  # batches that must wait before the lane that gathers is woken
-        self._gathering = threading.Lock()
+        self._last_group = 1  # batches
+        self._wanted = 1  # batches that must wait before the thread is woken
         self._changed = threading.Condition()
         self._closed_because = "it was not started"
-        self._lanes: list[tuple[threading.Thread, Connection]] = []
+        self._connection: Connection | None = None  # its own: the pool would try it at each turn
+        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
 
     def start(self) -> None:
         """Connect to the database and begin to take batches; once.
@@ -107,18 +100,12 @@ class Writer:
         Raises:
             OperationalError: the database does not answer.
         """
-        for number in range(len(self._last_groups)):
-            # its own: the pool would try it at each turn
-            connection = self._database.writing_engine.connect()
-            name = f"ledger-writer-{number}"
-            lane = threading.Thread(target=self._run, args=(connection,), name=name, daemon=True)
-            self._lanes.append((lane, connection))
+        self._connection = self._database.writing_engine.connect()
         self._closed_because = ""
-        for lane, _ in self._lanes:
-            lane.start()
+        self._thread.start()
 
     def close(self, *, drain: bool = True) -> None:
-        """Take no more batches, answer all callers, and end the threads.
+        """Take no more batches, answer all callers, and end the thread.
 
         Args:
             drain: post what waits; else it is refused as `WriterClosedError`, and never posted.
@@ -128,14 +115,13 @@ class Writer:
             refused = [] if drain else self._take_all()
             self._changed.notify()
         _refuse(refused, WriterClosedError("the ledger's writer was closed before its turn"))
-        for lane, connection in self._lanes:
-            if lane.ident is not None:
-                lane.join()
-            connection.close()
+        if self._connection is not None:
+            self._thread.join()
+            self._connection.close()
 
     @property
     def is_running(self) -> bool:
-        """Whether it takes batches: not before its start, after its end, or if a lane died."""
+        """Whether it takes batches: not before its start, after its end, or if its thread died."""
         return not self._closed_because
 
     def __enter__(self) -> Self:
@@ -156,7 +142,7 @@ class Writer:
         """Hand a batch over; the future has its result once that is on the disk.
 
         The future raises what `Ledger.post` raises, and:
-            PostingUnknownError: the database was away for too long, or the writer's lane died.
+            PostingUnknownError: the database was away for too long, or the writer's thread died.
             WriterClosedError: the writer was closed first, without draining.
 
         Raises:
@@ -198,39 +184,37 @@ class Writer:
             future.cancel()
             raise _unknown(f"there was no answer within {timeout_s} s") from error
 
-    def _run(self, connection: Connection) -> None:
+    def _run(self) -> None:
         group: list[_Waiting] = []
         try:
             while group := self._next_group():
-                self._post_group(group, connection)
+                self._post_group(group)
         except BaseException as error:
             _logger.critical("the ledger's writer died", exc_info=True)
             _refuse(group, _unknown("the ledger's writer died"))
             with self._changed:
-                self._closed_because = f"a lane died of {type(error).__name__}"
+                self._closed_because = f"its thread died of {type(error).__name__}"
                 left = self._take_all()
-                self._changed.notify()
             _refuse(left, WriterClosedError("the ledger's writer died before your turn"))
 
     def _next_group(self) -> list[_Waiting]:
         """Wait for batches; take as many as fit. Empty once it is closed and all is done."""
         group: list[_Waiting] = []
-        with self._gathering:
-            while not group:
-                with self._changed:
-                    while not self._queue and not self._closed_because:
-                        self._changed.wait()
-                    if not self._queue:
-                        return []
-                    self._linger()
-                    taken = self._take()
-                group = [each for each in taken if each.future.set_running_or_notify_cancel()]
-            self._last_groups.append(len(group))
+        while not group:
+            with self._changed:
+                while not self._queue and not self._closed_because:
+                    self._changed.wait()
+                if not self._queue:
+                    return []
+                self._linger()
+                taken = self._take()
+            group = [waiting for waiting in taken if waiting.future.set_running_or_notify_cancel()]
+        self._last_group = len(group)
         return group
 
     def _linger(self) -> None:
         """Give those who were answered together the time to come back together."""
-        self._wanted = -(-sum(self._last_groups) // len(self._last_groups))
+        self._wanted = self._last_group
         until_s = time.monotonic() + LINGER_S
         while len(self._queue) < self._wanted and not self._closed_because:
             left_s = until_s - time.monotonic()
@@ -255,13 +239,13 @@ class Writer:
         self._queued_commands = 0
         return taken
 
-    def _post_group(self, group: list[_Waiting], connection: Connection) -> None:
+    def _post_group(self, group: list[_Waiting]) -> None:
         """Post a group and answer its callers; alone, whoever might fail the others."""
         batches = [waiting.batch for waiting in group]
         try:
             answers = self._database.retry(
                 lambda session: self._ledger.post_all(session, batches),
-                connection=connection,
+                connection=self._connection,
             )
         except Exception as error:
             if isinstance(error, DBAPIError) and is_transient(error):
@@ -272,7 +256,7 @@ class Writer:
             else:
                 _logger.exception("%d batches could not be posted together", len(group))
                 for waiting in group:
-                    self._post_group([waiting], connection)
+                    self._post_group([waiting])
             return
         for waiting, answer in zip(group, answers, strict=True):
             if isinstance(answer, IdempotencyKeyReusedError):

@@ -165,7 +165,7 @@ class ReleasingMetering(Metering):
 class EagerWriter(Writer):
     """Answers first, and writes when it is closed."""
 
-    def _post_group(self, group: Any, _connection: Any) -> None:
+    def _post_group(self, group: Any) -> None:
         with Session(self._database.writing_engine) as session:
             answers = self._ledger.post_all(session, [waiting.batch for waiting in group])
             session.rollback()

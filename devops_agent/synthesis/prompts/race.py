@@ -17,6 +17,9 @@ FIRST_CASES = 4
 KEPT_SHARE = 3
 """One in so many variants goes on to the next heat."""
 
+FIRST_HEAT_SHARE = 3
+"""A first heat takes one in so many of the runs that are left, where its field can be cut."""
+
 HARD_PENALTY = 1.0
 """On top of a hard failure's loss: one of those rejects a candidate whatever it gains."""
 
@@ -46,7 +49,6 @@ class Races:
         self._tools = tools
         self._cases = cases[:CASES_MOST]
         self._case_ids = [case.id for case in self._cases]
-        self._runs_at_start = tools.evaluator.remaining_runs
         self._runs_most = runs_most
         self._runs = 0
         self._known: dict[str, dict[str, CaseScore]] = {}
@@ -69,8 +71,16 @@ class Races:
     @property
     def is_over(self) -> bool:
         """Whether the search has used what it may."""
-        left = min(self._tools.evaluator.remaining_runs, self._runs_most - self._runs)
-        return left < FIRST_CASES
+        return self._left < FIRST_CASES
+
+    @property
+    def affordable_field(self) -> int:
+        """How many variants may start in a race that leaves runs for its end and for others."""
+        return max(KEPT_SHARE, self._left // (FIRST_HEAT_SHARE * FIRST_CASES))
+
+    @property
+    def _left(self) -> int:
+        return min(self._tools.evaluator.remaining_runs, self._runs_most - self._runs)
 
     @property
     def cases(self) -> int:

@@ -110,7 +110,8 @@ class _Search:
         best = self._races.best
         parts = moves.split(best.messages)
         base = best if parts is None else best.moved("split", messages=parts)
-        return moves.sets(base, self._material.demonstrations, self._generator)
+        variants = list(moves.sets(base, self._material.demonstrations, self._generator))
+        return variants[:: -(-len(variants) // self._races.affordable_field) or 1]  # of all sizes
 
     def _found(self) -> SynthesisResult:
         races = self._races

@@ -80,10 +80,7 @@ def gate(funded: Bank) -> Gate:
 
 
 @contextmanager
-def writing(
-    bank: Bank, ledger: Gate | None = None, *, lanes: int = 1, **options: int
-) -> Iterator[Writer]:
-    options["lanes"] = lanes  # one, where a test says what becomes a group
+def writing(bank: Bank, ledger: Gate | None = None, **options: int) -> Iterator[Writer]:
     with Writer(database=bank.database, ledger=ledger or bank.ledger, **options) as writer:
         yield writer
 
@@ -246,37 +243,6 @@ def test_a_batch_that_raises_fails_alone_and_loudly(
     assert funded.balance(ESCROW) == 3
 
 
-class Delay:
-    """A ledger that holds back the batch ``slow`` until it is let go."""
-
-    def __init__(self, bank: Bank) -> None:
-        self._ledger = bank.ledger
-        self.is_reached = threading.Event()
-        self.is_open = threading.Event()
-
-    def post_all(
-        self, session: Session, batches: Sequence[Batch]
-    ) -> list[BatchResult | IdempotencyKeyReusedError]:
-        if batches[0].key == "slow":
-            self.is_reached.set()
-            assert self.is_open.wait(10)
-        return self._ledger.post_all(session, batches)
-
-
-def test_a_group_on_its_way_keeps_no_other_waiting(funded: Bank) -> None:
-    if funded.database.is_sqlite:
-        pytest.skip("SQLite has one lock")
-    delay = Delay(funded)
-    with Writer(database=funded.database, ledger=delay) as writer:
-        slow = writer.submit(batch("slow"))
-        assert delay.is_reached.wait(10)
-        assert not writer.post(batch("quick", move(2)), timeout_s=10).is_replay
-        assert not slow.done()
-        delay.is_open.set()
-        assert not slow.result(10).is_replay
-    assert funded.balance(ESCROW) == 3
-
-
 @pytest.mark.postgres
 def test_what_the_database_refuses_fails_alone(funded: Bank, gate: Gate) -> None:
     if funded.database.is_sqlite:
@@ -320,7 +286,7 @@ def test_a_database_that_stays_away_leaves_the_outcome_open(
 
 
 def test_closing_posts_what_waits(funded: Bank, gate: Gate) -> None:
-    writer = Writer(database=funded.database, ledger=gate, lanes=1)
+    writer = Writer(database=funded.database, ledger=gate)
     writer.start()
     futures = gate.submit_together(writer, batch("a"), batch("b"))
     writer.close()
@@ -332,7 +298,7 @@ def test_closing_posts_what_waits(funded: Bank, gate: Gate) -> None:
 
 
 def test_closing_without_draining_refuses_what_waits(funded: Bank, gate: Gate) -> None:
-    writer = Writer(database=funded.database, ledger=gate, lanes=1)
+    writer = Writer(database=funded.database, ledger=gate)
     writer.start()
     started = writer.submit(batch("first"))
     assert gate.is_reached.wait(10)
@@ -358,7 +324,7 @@ def test_the_death_of_its_thread_is_told_to_everybody(
     funded: Bank, gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate.failures = [SystemExit()]
-    writer = Writer(database=funded.database, ledger=gate, lanes=1)
+    writer = Writer(database=funded.database, ledger=gate)
     writer.start()
     first = writer.submit(batch("first"))
     assert gate.is_reached.wait(10)
