@@ -251,14 +251,14 @@ class Reports:
     ) -> Indicators:
         """Return concentration and velocity of a window.
 
-        By default of the span that has data, of which the last 30 days.
+        By default of the span that has data, of which the last 30 days; never beyond now.
 
         Raises:
-            ReportError: the window is empty, or longer than 400 days.
+            ReportError: the window is empty, has not begun, or is longer than 400 days.
         """
         start, end = self._window(session, start, end)
         if not timedelta(0) < end - start <= _LONGEST_WINDOW:
-            raise ReportError("a window is not empty and has at most 400 days")
+            raise ReportError("a window begins before now, is not empty and has at most 400 days")
         data = data_span(session, start, end)
         wallets = turnovers(session, end, prefixes=[WALLET.prefix])
         before = turnovers(session, start, prefixes=[WALLET.prefix])
@@ -282,7 +282,9 @@ class Reports:
     def _window(
         self, session: Session, start: datetime | None, end: datetime | None
     ) -> tuple[datetime, datetime]:
-        """Return a window whose open sides end where the data does."""
+        """Return a window whose open sides end where the data does, and none after now."""
+        if end is not None:
+            end = min(end, self._clock.now() + _INSTANT)  # what is dated now has happened
         if start is not None and end is not None:
             return start, end
         known = data_span(session, start or ALWAYS[0], end or ALWAYS[1])

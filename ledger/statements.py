@@ -110,8 +110,8 @@ class Indicators:
             the window has no data.
         spent_utok: what wallets paid out.
         lent_utok: what observe-only mode had lent at the window's end and not got back.
-        mean_money_utok: mean of all tokens outside the contra accounts, weighted by time at every
-            full hour.
+        mean_money_utok: mean of all tokens outside the contra accounts, weighted by time (see
+            `ledger.turnovers.mean_money_utok`).
     """
 
     start: datetime

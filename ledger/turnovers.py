@@ -5,7 +5,7 @@ yet, from the transfers themselves.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -14,10 +14,13 @@ from sqlalchemy.orm import Session
 
 from ledger.accounts import BURN, MINT, OVERDRAFT
 from ledger.store import summaries as store
+from ledger.store import windows
 from ledger.summaries import day_of, hour_of
 
+EXACT_WINDOW = timedelta(days=7)
+"""Longest window whose mean is made of single transfers: bounds how many are read."""
+
 _HOUR = timedelta(hours=1)
-_INSTANT = timedelta(microseconds=1)
 _ISSUED = (MINT.code(), BURN.code())
 
 Movement = tuple[str, str, int]
@@ -126,33 +129,41 @@ def lent_utok(session: Session, at: datetime | None) -> int:
 def mean_money_utok(session: Session, start: datetime, end: datetime) -> Fraction:
     """Return the mean of M over a window that is not empty, weighted by time.
 
-    It is looked at just after the window's first instant, which may be that of the first money
-    there is, and at every full hour.
+    Exact over at most `EXACT_WINDOW`. Over a longer one, what was burned or lent in an hour that
+    is whole in it counts from the middle of that hour, which is off by half an hour at most.
     """
-    first = hour_of(start) + _HOUR
-    money = money_utok(session, start + _INSTANT)
-    if first >= end:
-        return Fraction(money)
-    area = Fraction(money) * _microseconds(first - start)
-    money, since = money_utok(session, first), first
-    for hour, change in sorted(_changes(session, first, end).items()):
-        until = min(hour + _HOUR, end)
-        area += money * _microseconds(until - since)
-        money, since = money + change, until
-    area += money * _microseconds(end - since)
+    area = Fraction(money_utok(session, start) * _microseconds(end - start))
+    for at, change in _changes(session, start, end):
+        area += change * _microseconds(end - at)
     return area / _microseconds(end - start)
 
 
-def _changes(session: Session, start: datetime, end: datetime) -> dict[datetime, int]:
-    """Return by how much M grew in each hour of a window that begins with a full one."""
+def _changes(session: Session, start: datetime, end: datetime) -> Iterator[tuple[datetime, int]]:
+    """Yield when M changed in a window, and by how much."""
+    codes = _contra_codes(session)
+    if end - start <= EXACT_WINDOW:
+        yield from windows.changes(session, codes=codes, start=start, end=end)
+        return
+    issued, others = [MINT.code()], [code for code in codes if code != MINT.code()]
+    yield from windows.changes(session, codes=issued, start=start, end=end)
+    first, last = hour_of(start) + _HOUR, hour_of(end)
+    yield from windows.changes(session, codes=others, start=start, end=first)
+    for hour, change in _hourly_changes(session, others, first, last).items():
+        yield hour + _HOUR / 2, change
+    yield from windows.changes(session, codes=others, start=last, end=end)
+
+
+def _hourly_changes(
+    session: Session, codes: Sequence[str], start: datetime, end: datetime
+) -> dict[datetime, int]:
+    """Return what accounts lost in each hour of a window of whole ones."""
     changes: dict[datetime, int] = defaultdict(int)
-    codes = frozenset(_contra_codes(session))
-    for hour, debits, credits_ in store.hourly(session, codes=[*codes], start=start, end=end):
+    for hour, debits, credits_ in store.hourly(session, codes=codes, start=start, end=end):
         changes[hour] += int(debits) - int(credits_)
-    known = store.folded(session)
-    for _, at, debit, credit, amount in store.moved_between(session, known, None):
+    named = frozenset(codes)
+    for _, at, debit, credit, amount in store.moved_between(session, store.folded(session), None):
         if start <= at < end:
-            changes[hour_of(at)] += ((debit in codes) - (credit in codes)) * amount
+            changes[hour_of(at)] += ((debit in named) - (credit in named)) * amount
     return changes
 
 

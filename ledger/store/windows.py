@@ -1,12 +1,13 @@
 """Where in time the journal has records."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from ledger.store.summaries import log_hours
+from ledger.store.summaries import MOVED, log_hours
+from ledger.store.tables import transfers
 
 
 def hours(session: Session, *, start: datetime, end: datetime) -> int:
@@ -25,3 +26,14 @@ def stretches(
     while found := session.execute(query.where(*inside)).first():
         yield found.start, found.first, found.last
         inside.append(hour < found.start if is_newest_first else hour > found.start)
+
+
+def changes(
+    session: Session, *, codes: Sequence[str], start: datetime, end: datetime
+) -> Iterator[tuple[datetime, int]]:
+    """Yield when accounts lost something in a window, and how much; what they got is negative."""
+    dated = [transfers.c.at >= start, transfers.c.at < end, transfers.c.phase.in_(MOVED)]
+    for side, sign in ((transfers.c.debit, 1), (transfers.c.credit, -1)):
+        query = select(transfers.c.at, transfers.c.amount).where(side.in_(codes), *dated)
+        for at, amount in session.execute(query):
+            yield at, sign * amount

@@ -29,6 +29,7 @@ from ledger.store.tables import transfers
 from tests.fakes.bank import TOKEN, USD, Bank, line
 
 MOVED = ("posted", "post")
+MICROSECOND = timedelta(microseconds=1)
 
 
 class Books:
@@ -81,6 +82,16 @@ class Books:
     def ask(self, question: str, *arguments: Any, **named: Any) -> Any:
         with self.bank.database.reading() as session:
             return getattr(self.reports, question)(session, *arguments, **named)
+
+    def mean_money(self, start: datetime, end: datetime) -> Fraction:
+        """The mean of M: each token for as long as it was there."""
+        area = 0
+        for transfer in self.journal():
+            if transfer.phase.value in MOVED and transfer.at < end:
+                change = (transfer.debit == "mint") - (transfer.credit == "burn")
+                there = end - max(start, transfer.at)
+                area += change * transfer.amount * (there // MICROSECOND)
+        return Fraction(area, (end - start) // MICROSECOND)
 
     def sums(self, at: datetime) -> dict[str, list[int]]:
         """Debits and credits by account, added up from single transfers."""
@@ -276,20 +287,11 @@ def test_indicators_are_the_journals(books: Books) -> None:
     )
     assert found.spent_utok == paid > 0
 
-    def money(at: datetime) -> int:
-        sums = books.sums(at)
-        return sum(sums[code][0] - sums[code][1] for code in ("mint", "burn"))
-
-    area, since = Fraction(0), start
-    while since < end:
-        hour = since.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-        until = min(hour, end)
-        area += money(since) * ((until - since) // timedelta(microseconds=1))
-        since = until
-    mean = area / ((end - start) // timedelta(microseconds=1))
+    mean = books.mean_money(start, end)
     assert found.mean_money_utok == int(mean)
     assert found.velocity == pytest.approx(float(paid / mean))
-    assert found.money_utok == money(end)
+    sums = books.sums(end)
+    assert found.money_utok == sum(sums[code][0] - sums[code][1] for code in ("mint", "burn"))
 
 
 def test_a_window_that_is_not_given_is_the_span_that_has_data(books: Books) -> None:
@@ -329,8 +331,59 @@ def test_minutes_of_data_are_averaged_over_minutes(bank: Bank) -> None:
     assert found.velocity == pytest.approx(TOKEN / found.money_utok)
 
 
+def test_tokens_issued_and_burned_within_an_hour_count_for_as_long_as_they_were_there(
+    bank: Bank,
+) -> None:
+    hour = bank.clock.instant.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    bank.clock.instant = hour + timedelta(minutes=1)
+    bank.set_up()
+    bank.fund("wallet:acme.bot", 3_000 * TOKEN)
+    bank.clock.advance(minutes=29)
+    bank.admit("try")
+    bank.settle("try", line(100))
+    burned_utok = bank.balance("burn")
+    bank.clock.advance(hours=5)
+    issued_utok = 10_000 * TOKEN
+    for is_folded in (False, True):
+        if is_folded:
+            bank.do(Summaries().advance)
+        with bank.database.reading() as session:
+            reports = Reports(clock=bank.clock)
+            found = reports.indicators(session, start=hour, end=hour + timedelta(hours=1))
+            assert found.mean_money_utok == (59 * issued_utok - 30 * burned_utok) // 60
+            assert found.velocity > 0
+
+
+def test_a_long_mean_is_off_by_half_an_hour_of_what_was_burned_at_most(books: Books) -> None:
+    """The first tokens, and what is burned at both ends of the window, count exactly."""
+    books.bank.clock.advance(days=10)
+    instants = [t.at for t in books.journal() if t.phase.value in MOVED]
+    books.bank.do(books.summaries.advance)
+    for start in (min(instants) - timedelta(minutes=3), min(instants) + timedelta(minutes=31)):
+        end = start + timedelta(days=9)
+        burned = sum(
+            t.amount
+            for t in books.journal()
+            if t.credit == "burn" and t.phase.value in MOVED and start <= t.at < end
+        )
+        off = books.ask("indicators", start=start, end=end).mean_money_utok
+        off -= books.mean_money(start, end)
+        assert abs(off) <= Fraction(burned, 2 * 9 * 24) + 1
+
+
+def test_a_window_ends_by_now(books: Books) -> None:
+    now = books.bank.clock.instant
+    start = now - timedelta(hours=30)
+    found = books.ask("indicators", start=start, end=now + timedelta(days=3))
+    assert found.end == now + MICROSECOND
+    assert found.mean_money_utok == int(books.mean_money(start, found.end))
+    with pytest.raises(ReportError, match="before now"):
+        books.ask("indicators", start=now + timedelta(days=1), end=now + timedelta(days=2))
+
+
 def test_where_nothing_moved_there_is_no_velocity(books: Books, bank: Bank) -> None:
     last = max(t.at for t in books.journal())
+    bank.clock.advance(days=3)
     found = books.ask("indicators", start=last + timedelta(days=1), end=last + timedelta(days=2))
     assert (found.data, found.velocity, found.spent_utok) == (None, None, 0)
     assert found.gini is not None, "what wallets have is known without any move"
