@@ -5,6 +5,7 @@ BadRequestError
 |-- BatchError                 a batch is empty, too long, or has a field out of its limits
 |-- BudgetSettingError         a budget's setting makes no sense
 |-- CheckpointError            what was kept elsewhere is no checkpoint
+|-- CheckpointOrderError       a proof is asked for from a later checkpoint to an earlier one
 |-- InvoiceError               an invoice cannot be read
 |-- ReportError                a report is asked for in a way that gives none
 |-- UnboundedCostError         an attempt's cost has no bound that covers it
@@ -67,6 +68,12 @@ class CheckpointError(BadRequestError):
     """What should be a checkpoint that was kept elsewhere is none."""
 
     reason = "bad_checkpoint"
+
+
+class CheckpointOrderError(BadRequestError):
+    """A consistency proof is asked for from a later checkpoint to an earlier one."""
+
+    reason = "bad_checkpoint_order"
 
 
 class InvoiceError(BadRequestError):

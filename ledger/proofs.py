@@ -13,7 +13,12 @@ from aem.proof import (
 )
 from aem.proof.audit import ConsistencyProof, Receipt
 from core.signing import Signer
-from ledger.errors import CheckpointNotFoundError, LogDamagedError, TransferNotFoundError
+from ledger.errors import (
+    CheckpointNotFoundError,
+    CheckpointOrderError,
+    LogDamagedError,
+    TransferNotFoundError,
+)
 from ledger.records import record_bytes
 from ledger.store import log, nodes, signed
 
@@ -58,10 +63,16 @@ class Proofs:
         """Return the proof that the log only grew from one stored checkpoint to another.
 
         Raises:
+            CheckpointOrderError: `new` is the smaller one.
             LogDamagedError: it did not, or the log is not what was signed.
         """
         try:
             sizes = [Checkpoint.from_payload(envelope.payload).size for envelope in (old, new)]
+            if sizes != sorted(sizes):
+                raise CheckpointOrderError(
+                    f"--from must be the smaller: {sizes[0]} records are more than the"
+                    f" {sizes[1]} of --to"
+                )
             found = ConsistencyProof(
                 old=old,
                 new=new,

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from aem.proof.audit import (
     ConsistencyProof,
     Receipt,
     format_of,
+    is_about,
     require_same,
     verify_export,
 )
@@ -76,10 +78,10 @@ def verify(
     if file is None and trust_file:
         raise click.UsageError("--trust goes with a FILE: the service knows its own keys")
     trust = None if trust_file is None else _read_trust(trust_file)
-    outside = [envelope for path in kept for envelope in _read_kept(path, trust)]
+    outside = [_Kept(path=path, checkpoints=_read_kept(path, trust)) for path in kept]
     if file is None:
         with connect() as client:
-            report = client.verify_audit(outside)
+            report = client.verify_audit(_all_of(outside))
     else:
         report = _verify_file(file, outside, trust, as_json=as_json)
     print_json(report) if as_json else _print_report(report)
@@ -194,20 +196,34 @@ def runs(limit: int, cursor: str | None, *, as_json: bool) -> None:
     print_cursor(found)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    """A file that was kept elsewhere, and its checkpoints; it proves that they are of one log."""
+
+    path: Path
+    checkpoints: Sequence[Envelope]
+
+
+def _all_of(kept: Sequence[_Kept]) -> list[Envelope]:
+    return [envelope for item in kept for envelope in item.checkpoints]
+
+
 def _verify_file(
-    file: Path, outside: Sequence[Envelope], trust: TrustRoot | None, *, as_json: bool
+    file: Path, outside: Sequence[_Kept], trust: TrustRoot | None, *, as_json: bool
 ) -> dict[str, Any]:
     """Check a file of whatever kind; what does not verify ends with its exit code."""
     with file.open("rb") as stream:
         if stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC:
             stream.seek(0)
             with _counter("records") as tell:
-                return verify_export(stream, outside=outside, trust=trust, progress=tell).to_json()
+                return verify_export(
+                    stream, outside=_all_of(outside), trust=trust, progress=tell
+                ).to_json()
     data = read_file(str(file), "proof")
     if format_of(data) not in (RECEIPT_FORMAT, CONSISTENCY_FORMAT):
         raise MalformedError(f"{file} is no export, no receipt and no consistency proof")
     try:
-        return _verify_proof(data, outside, trust)
+        return _verify_proof(file, data, outside, trust)
     except ProofError as error:
         fail(
             f"{file}: {error.message}",
@@ -219,7 +235,7 @@ def _verify_file(
 
 
 def _verify_proof(
-    data: bytes, outside: Sequence[Envelope], trust: TrustRoot | None
+    file: Path, data: bytes, outside: Sequence[_Kept], trust: TrustRoot | None
 ) -> dict[str, Any]:
     if format_of(data) == RECEIPT_FORMAT:
         receipt = Receipt.from_bytes(data)
@@ -229,9 +245,26 @@ def _verify_proof(
     else:
         proven = list(ConsistencyProof.from_bytes(data).verify(trust))
         found = {"kind": "consistency proof"}
-    require_same(outside, proven)
-    sizes = [checkpoint.size for checkpoint in proven]
-    return {"verified": True, **found, "checkpoints": sizes}
+    unshown = [kept for kept in outside if not is_about(kept.checkpoints, proven)]
+    return {
+        "verified": None if unshown else True,
+        **found,
+        "checkpoints": [checkpoint.size for checkpoint in proven],
+        "not_excluded": [_unconnected(file, proven[-1].size, kept) for kept in unshown],
+    }
+
+
+def _unconnected(file: Path, size: int, kept: _Kept) -> str:
+    """Say that a proof and a checkpoint of another size show nothing of each other yet."""
+    kept_size = _size(kept.checkpoints[-1])
+    first, last = (file, kept.path) if size < kept_size else (kept.path, file)
+    return (
+        f"that the log was rewritten between {size} records, of which {file} speaks, and"
+        f" {kept_size}, of which {kept.path} does: the sizes differ, so nothing is shown yet."
+        f" `aem audit prove --from {first} --to {last} -o connecting.json` gets the proof that"
+        f" connects them; `aem audit verify connecting.json --checkpoint {first} --checkpoint"
+        f" {last}` holds it against both"
+    )
 
 
 def _read_trust(path: Path) -> TrustRoot:
@@ -326,10 +359,18 @@ def _counter(unit: str) -> Iterator[Any]:
 
 
 def _print_report(report: dict[str, Any]) -> None:
-    if "statements" not in report:
-        print_facts(report)
-        return
-    for name, finding in report["statements"].items():
+    if "statements" in report:
+        _print_statements(report["statements"])
+    else:
+        apart = ("verified", "not_excluded")
+        print_facts({name: value for name, value in report.items() if name not in apart})
+    for sentence in report["not_excluded"]:
+        say(f"cannot exclude {sentence}")
+    click.echo(_VERDICTS[report["verified"]])
+
+
+def _print_statements(statements: dict[str, Any]) -> None:
+    for name, finding in statements.items():
         if finding["holds"] is None:
             say(f"{name:<10} not checked: the file does not have the whole ledger")
             continue
@@ -340,6 +381,3 @@ def _print_report(report: dict[str, Any]) -> None:
         if bad:
             number = "" if bad["number"] is None else f" (record {bad['number']} of the log)"
             say(f"           first bad: {bad['record']} {bad['id']}{number}: {bad['why']}")
-    for sentence in report["not_excluded"]:
-        say(f"cannot exclude {sentence}")
-    click.echo(_VERDICTS[report["verified"]])

@@ -226,8 +226,56 @@ def test_the_log_is_proven_to_have_only_grown(aem: Aem) -> None:
     other = aem.offline(
         "verify", aem.path("grown.json"), "--checkpoint", aem.path("after.json"), "--json"
     )
-    assert other.exit_code == ExitCode.NOT_VERIFIED
-    assert json.loads(other.stdout)["reason"] == "not_consistent"
+    assert other.exit_code == ExitCode.PARTLY_VERIFIED
+    assert json.loads(other.stdout)["verified"] is None
+
+
+def test_a_proof_from_the_later_checkpoint_to_the_earlier_is_bad_input(
+    aem: Aem, caplog: pytest.LogCaptureFixture
+) -> None:
+    aem.run("checkpoint", "-o", aem.path("smaller.json"))
+    aem.service.operator.allocate(
+        "acme", to="wallet:acme.bot", amount_utok=1_000_000, reason="between"
+    )
+    aem.run("checkpoint", "-o", aem.path("greater.json"))
+    swapped = aem.run(
+        "prove", "--from", aem.path("greater.json"), "--to", aem.path("smaller.json")
+    )
+    assert swapped.exit_code == ExitCode.BAD_INPUT
+    assert "--from must be the smaller" in swapped.output
+    assert not [entry for entry in caplog.records if entry.levelname == "ERROR"]
+
+
+def test_a_receipt_and_a_later_checkpoint_are_connected_by_a_proof(aem: Aem) -> None:
+    receipt, kept, joint = (aem.path(f"{name}.json") for name in ("old", "new", "joint"))
+    aem.run("prove", aem.transfer()["id"], "-o", receipt)
+    aem.service.operator.allocate(
+        "acme", to="wallet:acme.bot", amount_utok=1_000_000, reason="later"
+    )
+    aem.run("checkpoint", "-o", kept)
+    told = aem.offline("verify", receipt, "--checkpoint", kept)
+    assert told.exit_code == ExitCode.PARTLY_VERIFIED
+    assert "the sizes differ, so nothing is shown yet" in told.output
+    assert f"aem audit prove --from {receipt} --to {kept} -o " in told.output
+    fetched = aem.run("prove", "--from", receipt, "--to", kept, "-o", joint)
+    assert fetched.exit_code == 0, fetched.output
+    for arguments in (
+        ("verify", joint, "--checkpoint", receipt, "--checkpoint", kept),
+        ("verify", receipt, "--checkpoint", joint),
+    ):
+        assert aem.offline(*arguments).exit_code == 0
+    forged = json.loads((aem.folder / "old.json").read_bytes())["checkpoint"]
+    of_it = Checkpoint.from_payload(Envelope.from_json(forged).payload)
+    other = replace(of_it, root=b"r" * 32)
+    signed = sign_envelope(
+        payload_type=CHECKPOINT_PAYLOAD_TYPE,
+        payload=other.to_payload(),
+        sign=partial(aem.service.built.parts.signer.sign, KeyPurpose.CHECKPOINT),
+    )
+    (aem.folder / "contrary.json").write_text(json.dumps(signed.to_json()))
+    contrary = aem.offline("verify", receipt, "--checkpoint", aem.path("contrary.json"))
+    assert contrary.exit_code == ExitCode.NOT_VERIFIED
+    assert "another root" in contrary.output
 
 
 def test_checkpoints_are_listed_a_page_at_a_time(aem: Aem) -> None:

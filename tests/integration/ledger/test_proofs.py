@@ -11,7 +11,12 @@ from aem.proof import (
     UntrustedError,
 )
 from aem.proof.audit import Receipt, require_same
-from ledger import CheckpointNotFoundError, LogDamagedError, TransferNotFoundError
+from ledger import (
+    CheckpointNotFoundError,
+    CheckpointOrderError,
+    LogDamagedError,
+    TransferNotFoundError,
+)
 from tests.fakes.bank import TOKEN, Bank
 from tests.fakes.intruder import unguarded
 from tests.fakes.keys import FakeKeys
@@ -50,6 +55,14 @@ def test_the_log_grew_from_every_checkpoint_to_every_later_one(used: Bank) -> No
                 require_same([old, new], [old_checkpoint, new_checkpoint])
             with pytest.raises(NotConsistentError):
                 require_same([found[0]], [Checkpoint.from_payload(found[-1].payload)])
+
+
+def test_a_proof_from_the_later_to_the_earlier_is_no_damage(used: Bank) -> None:
+    used.checkpoint()
+    with used.database.reading() as session:
+        found = used.checkpoints.page(session).items
+        with pytest.raises(CheckpointOrderError, match="--from must be the smaller"):
+            used.proofs.consistency(session, found[-1], found[0])
 
 
 def test_a_stranger_s_root_makes_no_receipt_true(used: Bank) -> None:

@@ -22,6 +22,7 @@ from aem.proof.audit.receipt import (
     ConsistencyProof,
     Receipt,
     format_of,
+    is_about,
     require_same,
 )
 from aem.proof.audit.run import MoneyRun
@@ -50,6 +51,7 @@ __all__ = [
     "Receipt",
     "checkpoint_line",
     "format_of",
+    "is_about",
     "kind_of",
     "leaves_line",
     "problem_line",

@@ -32,11 +32,12 @@ class OutsideCheckpoints:
             if size == log.size:
                 log.check(envelope, name="outside", is_outside=True)
 
-    def blame_unreached(self, log: LogCheck) -> None:
-        """Name those that a whole log never reaches."""
+    def blame_unreached(self, log: LogCheck, *, meaning: str = "records are missing") -> None:
+        """Name those that a whole log never reaches, and say what that means."""
         while self.next_size != _NEVER:
             if self.next_size > log.size:
-                log.blame("checkpoint", "outside", ahead_of(log))
+                why = f"of size {self.next_size}, {ahead_of(log)}: {meaning}"
+                log.blame("checkpoint", "outside", why)
             self._take()
 
     def _take(self) -> Envelope:
@@ -52,6 +53,16 @@ class OutsideCheckpoints:
 def ahead_of(log: LogCheck) -> str:
     """Say that a checkpoint is of more records than there are."""
     return f"is ahead of the log, which has {log.size} records"
+
+
+def unused(log: LogCheck, outside: OutsideCheckpoints, *, start: int) -> list[str]:
+    """Say which kept checkpoints a part of the log, from record `start` on, does not reach."""
+    return [
+        f"what the kept checkpoint of size {size} would show: it could not be used, since this"
+        f" part of the log goes from {start} records to {log.size}"
+        for size in outside.sizes
+        if not start <= size <= log.size
+    ]
 
 
 def unproven(log: LogCheck, outside: OutsideCheckpoints, *, start: int) -> list[str]:

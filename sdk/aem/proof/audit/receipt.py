@@ -183,14 +183,29 @@ def require_same(kept: Sequence[Envelope], proven: Sequence[Checkpoint]) -> None
     Raises:
         NotConsistentError: a kept checkpoint has another root, or none of the proof's sizes.
     """
-    roots = {checkpoint.size: checkpoint.root for checkpoint in proven}
     for envelope in kept:
-        checkpoint = Checkpoint.from_payload(envelope.payload)
-        if roots.get(checkpoint.size) != checkpoint.root:
+        if not is_about([envelope], proven):
+            size = Checkpoint.from_payload(envelope.payload).size
+            raise NotConsistentError(f"the proof is not about the kept checkpoint of size {size}")
+
+
+def is_about(kept: Sequence[Envelope], proven: Sequence[Checkpoint]) -> bool:
+    """Whether a proof speaks of any of these checkpoints, which were kept elsewhere.
+
+    Where it does not, it shows nothing about them: neither that the log grew, nor the contrary.
+
+    Raises:
+        NotConsistentError: one has another root than the proof's of its size.
+    """
+    roots = {checkpoint.size: checkpoint.root for checkpoint in proven}
+    checkpoints = [Checkpoint.from_payload(envelope.payload) for envelope in kept]
+    for checkpoint in checkpoints:
+        if roots.get(checkpoint.size, checkpoint.root) != checkpoint.root:
             raise NotConsistentError(
-                f"the checkpoint kept elsewhere, of size {checkpoint.size}, is not the proof's:"
-                " either the proof is about other sizes, or the log was rewritten"
+                f"the kept checkpoint of size {checkpoint.size} has another root than the proof's:"
+                " the log was rewritten, or they are of two logs"
             )
+    return any(checkpoint.size in roots for checkpoint in checkpoints)
 
 
 def believed(trust: Envelope, pinned: TrustRoot | None) -> TrustRoot:

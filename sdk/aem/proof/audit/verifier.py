@@ -19,7 +19,7 @@ from aem.proof.audit.export import (
 from aem.proof.audit.findings import UNCHECKED, AuditReport
 from aem.proof.audit.lines import read_json, read_lines
 from aem.proof.audit.log_check import LogCheck
-from aem.proof.audit.outside import OutsideCheckpoints, ahead_of, unproven
+from aem.proof.audit.outside import OutsideCheckpoints, ahead_of, unproven, unused
 from aem.proof.audit.receipt import believed
 from aem.proof.audit.run import MoneyFindings, MoneyRun
 from aem.proof.dsse import Envelope
@@ -35,6 +35,11 @@ _UNREADABLE = b""
 """Stands for the hash of a record that has no bytes: equal to no leaf."""
 
 _LEAF_PREFIX = b"\x00"
+
+_ENDS_BEFORE = (
+    "the file ends before the kept checkpoint: export again, and if it still ends there, records"
+    " are missing"
+)
 
 
 def verify_export(
@@ -183,7 +188,7 @@ class _Verifier:
         elif self.log.size != self.header.size or next(self._sealed, None) is not None:
             self.log.blame("export", "end", f"not all {self.header.size} records are there")
         if self.header.is_whole:
-            self.outside.blame_unreached(self.log)
+            self.outside.blame_unreached(self.log, meaning=_ENDS_BEFORE)
         head = self._end.head if self._end else self.header.start
         log = self.log.finish(head, unsealed=self._end.unsealed if self._end else None)
         money: MoneyFindings | None = None
@@ -207,6 +212,7 @@ def _not_excluded(verifier: _Verifier, trust: TrustRoot | None) -> tuple[str, ..
             " (--trust pins them)"
         )
     if not verifier.header.is_whole:
+        found.extend(unused(verifier.log, verifier.outside, start=verifier.header.start.size))
         found.append("anything about balances and money: this is a part of the log only")
     elif verifier.is_cut_short:
         found.append("anything about balances and money: the file could not be read to its end")

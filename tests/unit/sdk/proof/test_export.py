@@ -217,6 +217,16 @@ class TestOutsideCheckpoints:
         bad = first_bad(LINES, outside=[signed_checkpoint(tree_of(5), KEYS)])
         assert (bad.record, bad.id) == ("checkpoint", "outside")
         assert "ahead of the log" in bad.why
+        assert "of size 5" in bad.why
+        assert "ends before the kept checkpoint: export again" in bad.why
+
+    def test_a_part_says_which_it_could_not_use(self) -> None:
+        part = [replace(header(4, KEYS), is_whole=False).to_line(), *LINES[1:]]
+        kept = [signed_checkpoint(tree_of(size), KEYS) for size in (4, 5)]
+        report = verified(part, outside=kept)
+        assert report.verified is None
+        told = [text for text in report.not_excluded if "could not be used" in text]
+        assert [("size 4" in text, "size 5" in text) for text in told] == [(False, True)]
 
     def test_what_it_cannot_show_is_said(self) -> None:
         def told(*sizes: int) -> str:
