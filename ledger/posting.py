@@ -110,7 +110,10 @@ class Posting:
         return results
 
     def _open_books(self, session: Session, commands: Sequence[Command], now: datetime) -> Books:
-        """Lock the accounts that the commands touch, then read what may have changed before."""
+        """Lock the accounts that the commands touch, then read what may have changed before.
+
+        A hold that came while this waited for its locks is not there: its accounts are not locked.
+        """
         hold_ids = [
             command.hold_id
             for command in commands
@@ -128,7 +131,7 @@ class Posting:
         return Books(
             now=now,
             accounts=accounts,
-            holds=journal.holds_by_id(session, hold_ids) if hold_ids else {},
+            holds=journal.holds_by_id(session, holds) if holds else {},
             originals=originals,
             reversals=journal.reversals(session, original_ids) if original_ids else {},
             is_privileged=self._is_privileged,

@@ -1,9 +1,15 @@
 """Threads that start together: never overspent, and never refused while funds cover it."""
 
+from collections.abc import Iterable
+
 import pytest
+from sqlalchemy.orm import Session
 
 from core.errors import PaymentRequiredError
-from ledger import Batch, Move
+from ledger import Batch, Hold, Move, PostHold, RejectionReason
+from ledger.books import transfer_id
+from ledger.domain import Sums
+from ledger.store import journal
 from tests.fakes.bank import TOKEN, USD, Bank, line
 from tests.fakes.threads import THREADS, together
 
@@ -151,3 +157,28 @@ def test_an_audit_sees_one_state_while_others_post(funded: Bank) -> None:
         return True
 
     assert together(work, count=3) == [True] * 3
+
+
+def test_a_hold_that_comes_meanwhile_is_not_there(
+    funded: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its accounts are not among the locked ones; who asks again gets it."""
+    if funded.database.is_sqlite:
+        pytest.skip("SQLite has one lock: nothing comes meanwhile")
+    wallet, hold_id = "wallet:acme.bot", transfer_id("post:held", 0)
+    lock = journal.lock_sums
+
+    def hold_first(session: Session, codes: Iterable[str]) -> dict[str, Sums]:
+        monkeypatch.setattr(journal, "lock_sums", lock)
+        funded.post(Hold(debit=wallet, credit="bond:z", amount=5, kind="test"), key="held")
+        return lock(session, codes)
+
+    monkeypatch.setattr(journal, "lock_sums", hold_first)
+    move = Move(debit=wallet, credit="wallet:acme.two", amount=1, kind="test")
+    result = funded.post(move, PostHold(hold_id=hold_id), key="both", is_atomic=False)
+    assert [outcome.rejection for outcome in result.outcomes] == [
+        None,
+        RejectionReason.HOLD_NOT_FOUND,
+    ]
+    assert funded.post(PostHold(hold_id=hold_id), key="again").first_rejection is None
+    assert funded.verify().verified
