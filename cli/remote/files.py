@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,9 +49,11 @@ def save(file: Path, pieces: Iterable[bytes], *, is_forced: bool) -> int:
             with file.open("wb") as target:
                 return _write(target, pieces)
         place = file.resolve()
-        partial = place.with_name(f"{place.name}.{secrets.token_hex(4)}.part")
+        partial = place.with_name(f"{secrets.token_hex(8)}.part")  # fits where the name does
         try:
             with partial.open("xb") as target:
+                if place.exists():
+                    os.fchmod(target.fileno(), stat.S_IMODE(place.stat().st_mode))
                 size_bytes = _write(target, pieces)
             if place.exists() and not is_forced:
                 raise click.ClickException(f"{file} came to be meanwhile: --force replaces it")
@@ -70,3 +73,5 @@ def _told(file: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise click.ClickException(f"{file} cannot be written: {error.strerror}") from error
+    except RuntimeError as error:  # what Python 3.11 says of links in a ring
+        raise click.ClickException(f"{file} cannot be written: it is a link to itself") from error

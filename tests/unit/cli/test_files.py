@@ -160,3 +160,25 @@ def test_where_nobody_can_be_asked_a_reconciliation_says_to_confirm(
     assert "settle with --yes" in ended.output
     answered = CliRunner().invoke(cli, arguments, input="y\n")
     assert (answered.exit_code, asked) == (0, [True, True, False])
+
+
+def test_who_may_read_a_file_stays_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.jsonl"
+    file.write_bytes(b"old")
+    file.chmod(0o600)
+    save(file, [b"new"], is_forced=True)
+    assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"new", 0o600)
+
+
+def test_a_name_may_be_as_long_as_the_folder_takes(tmp_path: Path) -> None:
+    file = tmp_path / ("x" * 255)
+    save(file, [b"new"], is_forced=False)
+    assert file.read_bytes() == b"new"
+
+
+def test_links_in_a_ring_are_refused(tmp_path: Path) -> None:
+    ring = tmp_path / "ring"
+    ring.symlink_to(ring)
+    with pytest.raises(click.ClickException, match="cannot be written"):
+        save(ring, [b"new"], is_forced=True)
+    assert list(tmp_path.iterdir()) == [ring]
