@@ -166,9 +166,10 @@ def text_of(alert: Alert) -> str:
 
 def _threshold(data: Mapping[str, Any]) -> str:
     return (
-        f"{data['percent']} % of the day's budget of {data['budget']} are taken on"
-        f" {data['day']}: {format_usd(data['taken_nusd'])} of"
-        f" {format_usd(data['limit_nusd'])} USD, held ones included"
+        f"{data['taken_nusd'] * 100 // data['limit_nusd']} % of the day's budget of"
+        f" {data['budget']} are taken on {data['day']}, past its mark of {data['percent']} %:"
+        f" {format_usd(data['taken_nusd'])} of {format_usd(data['limit_nusd'])} USD, held ones"
+        " included"
     )
 
 

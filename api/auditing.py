@@ -12,7 +12,10 @@ from core.errors import InfrastructureError
 from ledger import Audit, AuditSchedule, ScheduledAudit
 
 LOOK_INTERVAL_S = 60.0
-"""How often each process looks whether an audit is due; one of them then carries it out."""
+"""How often at least each process looks whether an audit is due; one then carries it out."""
+
+LEAST_PAUSE_S = 1.0
+"""Between two looks, where another process is about to carry out what is due."""
 
 PIECE_RECORDS = 2_000
 """Records read in one transaction: it lasts for a fraction of a second."""
@@ -91,8 +94,13 @@ class AuditLoop:
         return report
 
     def _run(self) -> None:
-        while not self._stopping.wait(LOOK_INTERVAL_S):
+        pause_s = min(LOOK_INTERVAL_S, self._schedule.interval_s)
+        while not self._stopping.wait(pause_s):
+            pause_s = LOOK_INTERVAL_S
             try:
                 self.run_due()
+                with self._database.reading() as session:
+                    due_s = self._schedule.seconds_to_next(session)
+                pause_s = max(LEAST_PAUSE_S, min(due_s, LOOK_INTERVAL_S))
             except Exception:  # the thread must outlive a database that is away for a while
                 _logger.exception("the service could not audit itself; trying again")

@@ -87,7 +87,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _webhook_is_signed(self) -> Self:
         if self.alert_webhook.get_secret_value() and not self.alert_secret.get_secret_value():
-            raise ValueError("alert_webhook needs alert_secret, by which its receiver knows us")
+            raise ValueError(
+                "AEM_ALERT_WEBHOOK needs AEM_ALERT_SECRET, by which its receiver knows us"
+            )
         return self
 
     @property

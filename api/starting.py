@@ -27,8 +27,10 @@ def read_settings() -> Settings:
         settings = Settings()
     except ValidationError as error:
         first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        raise SettingsError(f"AEM_{name}: {first['msg']}; docs/settings.md lists them") from error
+        name = "_".join(("AEM", *map(str, first["loc"]))).upper()
+        what = first["msg"].removeprefix("Value error, ")
+        told = f"{name}: {what}" if first["loc"] else what  # of several, the text names them
+        raise SettingsError(f"{told}; docs/settings.md lists them") from error
     read_catalogue(settings)
     return settings
 

@@ -71,6 +71,7 @@ from ledger.errors import (
 )
 from ledger.export import Export
 from ledger.journals import Journals
+from ledger.known import require_account
 from ledger.lending import Lending
 from ledger.loans import Cause, Enforcement
 from ledger.metering import Metering
@@ -180,4 +181,5 @@ __all__ = [
     "WriterBusyError",
     "WriterClosedError",
     "class_of",
+    "require_account",
 ]

@@ -5,6 +5,7 @@ an audit found to fit. What they find is kept, so that operators see when the la
 no evidence.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -90,6 +91,16 @@ class AuditSchedule:
     def is_on(self) -> bool:
         """Whether there are audits at all."""
         return bool(self._interval)
+
+    @property
+    def interval_s(self) -> float:
+        """Between the beginnings of two audits."""
+        return self._interval.total_seconds()
+
+    def seconds_to_next(self, session: Session) -> float:
+        """Return how long it is until an audit is due, below zero where it was; inf for never."""
+        due_at = self._due_at(_newest(session))
+        return math.inf if due_at is None else (due_at - self._clock.now()).total_seconds()
 
     def is_due(self, session: Session) -> bool:
         """Whether an audit is to begin now."""

@@ -12,9 +12,18 @@ from api.parts import Parts
 from api.views import to_json
 from core.errors import NotFoundError
 from core.ids import new_id
-from core.money import MAX_AMOUNT
+from core.money import MAX_AMOUNT, format_tokens
 from core.principals import Principal, Role
-from ledger import OVERDRAFT, WALLET, BudgetAmounts, Enforcement
+from ledger import (
+    OVERDRAFT,
+    TREASURY,
+    WALLET,
+    AccountNotFoundError,
+    BudgetAmounts,
+    Enforcement,
+    InsufficientFundsError,
+    require_account,
+)
 
 router = APIRouter(prefix="/api/v1", tags=["money"])
 
@@ -98,14 +107,23 @@ def allocate(
         principal.require(Role.OPERATOR)
 
     def action(session: Session) -> dict[str, Any]:
-        transfer = parts.budgets.allocate(
-            session,
-            key=new_id("alc"),
-            budget=budget,
-            to=body.to,
-            amount_utok=body.amount_utok,
-            reason=body.reason,
-        )
+        try:
+            transfer = parts.budgets.allocate(
+                session,
+                key=new_id("alc"),
+                budget=budget,
+                to=body.to,
+                amount_utok=body.amount_utok,
+                reason=body.reason,
+            )
+        except InsufficientFundsError as error:
+            payer = parts.ledger.account(session, TREASURY.code(budget))
+            raise InsufficientFundsError(
+                f"{payer.code} has {format_tokens(payer.available)} tokens, which does not cover"
+                f" {format_tokens(body.amount_utok)}",
+                account=payer.code,
+                available_utok=payer.available,
+            ) from error
         value: dict[str, Any] = to_json(transfer)
         return value
 
@@ -117,6 +135,7 @@ def get_wallet(owner: str, parts: PartsOf, caller: Caller) -> dict[str, Any]:
     """Return a wallet: what it has, what it may spend, what it needs to order."""
     _require_wallet(caller, owner)
     with parts.database.reading() as session:
+        _require_known(session, caller, owner)
         statement = parts.ledger.statement(session, WALLET.code(owner), limit=WALLET_TRANSFERS)
         lender = parts.ledger.account(session, OVERDRAFT.code(owner))
     threshold_utok = parts.terms.threshold_utok
@@ -137,7 +156,26 @@ def _require_wallet(caller: Principal, owner: str) -> None:
     team = owner.partition(".")[0]
     is_own = caller.owner in (owner, team) and caller.may_read(team)
     if not is_own and caller.role not in (Role.OPERATOR, Role.AUDITOR):
-        raise WalletNotFoundError(f"there is no wallet of {owner} that this key may see")
+        raise _no_wallet(owner)
+
+
+def _require_known(session: Session, caller: Principal, owner: str) -> None:
+    """Refuse a wallet that nothing ever touched; the caller's own is only empty then.
+
+    Those most like it are for those who may see all wallets.
+    """
+    if owner == caller.owner:
+        return
+    try:
+        require_account(session, WALLET.code(owner))
+    except AccountNotFoundError as error:
+        if caller.role in (Role.OPERATOR, Role.AUDITOR):
+            raise
+        raise _no_wallet(owner) from error
+
+
+def _no_wallet(owner: str) -> WalletNotFoundError:
+    return WalletNotFoundError(f"there is no wallet of {owner} that this key may see")
 
 
 def _state(parts: Parts, session: Session, budget: str) -> dict[str, Any]:

@@ -141,12 +141,24 @@ def prove(
 @output_option
 @force_option
 @remote
+def trust(output: Path | None, *, is_forced: bool) -> None:
+    """Get the service's trust root, which vouches for its keys: pin it for `verify --trust`."""
+    with connect() as client:
+        envelope = client.trust()
+    TrustRoot.from_envelope(envelope)
+    _write(canonical_json(envelope.to_json()), output, is_forced=is_forced)
+
+
+@audit.command()
+@output_option
+@force_option
+@remote
 def checkpoint(output: Path | None, *, is_forced: bool) -> None:
     """Get a signed checkpoint of the log as it is now: keep it where the service cannot reach."""
     with connect() as client:
         envelope = client.checkpoint()
-        trust = TrustRoot.from_envelope(client.trust())
-    Checkpoint.from_envelope(envelope, trust.keys)
+        root = TrustRoot.from_envelope(client.trust())
+    Checkpoint.from_envelope(envelope, root.keys)
     _write(canonical_json(envelope.to_json()), output, is_forced=is_forced)
 
 
@@ -191,7 +203,7 @@ def runs(limit: int, cursor: str | None, *, as_json: bool) -> None:
         )
         for run in found["items"]
     ]
-    columns = (">number", "from", "to", ">first record", ">records", "result")
+    columns = (">number", "from", "to", ">first record", ">up to record", "result")
     print_table("Audits", columns, rows)
     print_cursor(found)
 

@@ -30,7 +30,10 @@ def wallet(owner: str | None, *, as_json: bool) -> None:
     OWNER is a team or team.agent; without it, the key's own.
     """
     with connect() as client:
-        found = client.wallet(owner or client.me()["owner"])
+        name = owner or client.me()["owner"]
+        if not name:
+            raise click.UsageError("this key has no wallet: name one, such as `aem wallet acme`")
+        found = client.wallet(name)
     if as_json:
         print_json(found)
         return

@@ -182,8 +182,19 @@ class KeyFileSigner:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Let one process rotate at a time."""
-        with (self._folder / _LOCK_FILE).open("w") as file:
+        """Let one process rotate at a time.
+
+        Raises:
+            SigningKeyError: there is no such folder, or it may not be written.
+        """
+        try:
+            file = (self._folder / _LOCK_FILE).open("w")
+        except OSError as error:
+            raise SigningKeyError(
+                f"there are no keys to rotate in {self._folder}: {error.strerror}; name the folder"
+                " that has them"
+            ) from error
+        with file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 

@@ -143,6 +143,7 @@ def places(shared: RunningService) -> dict[str, str]:
     """Make something of each kind, and return what paths call it."""
     gold = shared.freeze()
     order = shared.order(GOOD, gold=gold, candidate=GOOD)
+    shared.operator.allocate("acme", to="wallet:acme", amount_utok=1, reason="so that it is there")
     return {"gold": gold, "order": order["id"], "digest": order["version"]["digest"]}
 
 

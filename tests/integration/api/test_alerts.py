@@ -215,7 +215,8 @@ def test_what_observe_only_mode_lets_pass_is_told(house: House, receiver: Receiv
         "wallet:acme.bot was lent 3000 tokens, for beyond of acme.bot",
     }
     assert (
-        f"100 % of the day's budget of acme are taken on {DAY}: 12 of 10 USD, held ones included"
+        f"120 % of the day's budget of acme are taken on {DAY}, past its mark of 100 %: 12 of 10"
+        " USD, held ones included"
     ) in told
 
 

@@ -20,6 +20,7 @@ from ledger.schedule import LEASE
 from tests.fakes.bank import TOKEN, Bank
 from tests.fakes.intruder import tamper
 from tests.fakes.running_service import RunningService
+from tests.fakes.waiting import wait_until
 
 DAY_S, WEEK_S = 86_400, 604_800
 
@@ -207,6 +208,28 @@ def test_past_audits_are_listed_page_by_page(house: House) -> None:
         house.schedule.page(session, after="x")
 
 
+def test_audits_are_as_often_as_set_and_no_look_comes_a_minute_late(
+    database: Database, tmp_path: Path
+) -> None:
+    bank = Bank.open(database, tmp_path / "keys")
+    bank.set_up()
+    house = House(bank, interval_s=1)
+    house.loop.start()
+    try:
+        assert wait_until(lambda: [run for run in house.past() if run.ended_at], timeout_s=20)
+        bank.clock.advance(seconds=1)
+        assert wait_until(lambda: len(house.past()) == 2, timeout_s=20)
+    finally:
+        house.loop.stop()
+
+
+def test_the_wait_for_the_next_audit_ends_when_it_is_due(house: House) -> None:
+    house.audited()
+    house.bank.clock.advance(seconds=DAY_S - 20)
+    with house.bank.database.reading() as session:
+        assert house.schedule.seconds_to_next(session) == 20
+
+
 def test_the_service_tells_of_its_audits(shared: RunningService) -> None:
     def run(*arguments: str) -> str:
         environment = {"AEM_URL": shared.url, "AEM_API_KEY": shared.secret("auditor")}
@@ -227,4 +250,5 @@ def test_the_service_tells_of_its_audits(shared: RunningService) -> None:
     assert shared.client("auditor").alerts()["audit"]["last"]["number"] == 1
     listed = run("audit", "runs")
     assert "verified" in listed
+    assert "up to record" in listed
     assert '"is_full": true' in run("audit", "runs", "--json")

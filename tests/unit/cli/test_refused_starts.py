@@ -70,6 +70,12 @@ def test_a_model_for_synthesis_that_is_not_listed_is_named(tmp_path: Path, comma
     assert not found.imported & SLOW_PACKAGES
 
 
+def test_a_webhook_without_a_secret_names_both_settings(tmp_path: Path) -> None:
+    found = refused(tmp_path, "serve", None, alert_webhook="https://example.com/alerts")
+    assert found.code == ExitCode.USAGE
+    assert found.told.startswith("aem: AEM_ALERT_WEBHOOK needs AEM_ALERT_SECRET, ")
+
+
 def test_a_model_for_synthesis_needs_a_catalogue(tmp_path: Path) -> None:
     found = refused(tmp_path, "serve", None, synthesis_model="small")
     assert found.code == ExitCode.USAGE

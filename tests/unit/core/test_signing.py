@@ -160,6 +160,11 @@ class TestRotation:
         KeyFileSigner(folder).rotate(KeyPurpose.POINTER, at=NOW, root_key=away)
         assert TrustRoot.from_envelope(KeyFileSigner(folder).trust()).version == 2
 
+    def test_a_folder_that_is_not_there_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(SigningKeyError, match=r"no keys to rotate in .*nowhere"):
+            KeyFileSigner(tmp_path / "nowhere").rotate(KeyPurpose.POINTER, at=NOW)
+        assert not (tmp_path / "nowhere").exists()
+
     def test_the_root_is_not_rotated(self, folder: Path) -> None:
         with pytest.raises(KeyRotationError, match="pinned"):
             KeyFileSigner(folder).rotate(KeyPurpose.ROOT, at=NOW)
