@@ -173,6 +173,10 @@ def _threshold(data: Mapping[str, Any]) -> str:
     )
 
 
+def _exhaustion(data: Mapping[str, Any]) -> str:
+    return f"work is refused: the day's budget of {data['budget']} for {data['day']} is taken"
+
+
 def _forecast(data: Mapping[str, Any]) -> str:
     follows = (
         "observe-only mode will let it be passed"
@@ -219,6 +223,7 @@ def _audit_failure(data: Mapping[str, Any]) -> str:
 
 _SENTENCES: Mapping[AlertKind, Callable[[Mapping[str, Any]], str]] = {
     AlertKind.BUDGET_THRESHOLD: _threshold,
+    AlertKind.BUDGET_EXHAUSTED: _exhaustion,
     AlertKind.BUDGET_FORECAST: _forecast,
     AlertKind.OPERATOR_LOSS: _loss,
     AlertKind.RESERVE_SHORTFALL: _shortfall,

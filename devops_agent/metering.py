@@ -22,6 +22,7 @@ from ledger import (
     AttemptRequest,
     AttemptStatus,
     Batch,
+    BudgetExhaustedError,
     Budgets,
     Cause,
     Ledger,
@@ -252,6 +253,10 @@ class OrderMetering:
             return price_utok + self._terms.fee_utok <= available
 
         return is_affordable
+
+    def tell_exhausted(self, session: Session, refusal: BudgetExhaustedError) -> None:
+        """Raise the alert of a budget that did not cover an attempt, in another transaction."""
+        self._metering.tell_exhausted(session, refusal)
 
     def admit(self, session: Session, order: Order, engagement: Engagement, bound: Use) -> None:
         """Take a lease and both holds on the bound, before anything starts.

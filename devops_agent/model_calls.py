@@ -16,11 +16,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+import ledger
 from aem.artifact import ChatMessage, ChatReply, ChatRequest, RequestRefusedError, Role
 from aem.proof import canonical_json, digest_of
 from core.clock import Clock
 from core.database import Database
-from core.errors import PaymentRequiredError
+from core.errors import AemError, PaymentRequiredError
 from devops_agent import store
 from devops_agent.domain import OrderTerms, WorkKey
 from devops_agent.errors import ModelOverbilledError, WorkGivenUpError
@@ -277,8 +278,11 @@ class WorkModels:
         self._attempts += 1
         attempt_id = f"{self._key.attempt_id}:call:{self._attempts}"
         bound = self._bound(call)
-        with self._house.database.transaction() as session:
-            self._admit(session, attempt_id, call, bound)
+        try:
+            with self._house.database.transaction() as session:
+                self._admit(session, attempt_id, call, bound)
+        except PaymentRequiredError as error:
+            raise self._refused(error) from (None if self._is_private else error)
         call.attempt_ids.append(attempt_id)
         try:
             reply = self._house.upstream.complete(call.model, call.request, timeout_s=timeout_s)
@@ -319,13 +323,7 @@ class WorkModels:
             quantity=bound.output_tokens,
             ttl_s=int(house.terms.model_call_s) + LEASE_MARGIN_S,
         )
-        try:
-            house.metering.admit(session, order, engagement, bound)
-        except PaymentRequiredError as error:
-            if self._is_private:  # half a judging is worth nothing, and the day is not the buyer's
-                message = "what is left does not cover the judging's calls"
-                raise type(error)(message) from None  # the bound of one tells a case's length
-            raise BudgetExhaustedError(error.message) from error
+        house.metering.admit(session, order, engagement, bound)
         store.dispatch_work(session, attempt_id, house.clock.now())
         store.add_model_call(
             session,
@@ -337,6 +335,20 @@ class WorkModels:
             model=call.model.name,
             request=None if self._is_private else call.request.to_json(),
         )
+
+    def _refused(self, error: PaymentRequiredError) -> AemError:
+        """Return what a refused admission is to the work; the bound of one call is not told.
+
+        Half a judging is worth nothing, and the day is not the buyer's affair.
+        """
+        if isinstance(error, ledger.BudgetExhaustedError):
+            with self._house.database.transaction() as session:
+                self._house.metering.tell_exhausted(session, error)
+            if self._is_private:
+                return error.without_bound()
+        elif self._is_private:
+            return type(error)("what is left does not cover the judging's calls")
+        return BudgetExhaustedError(error.message)
 
     def _settle(self, attempt_id: str, call: Call, reply: UpstreamReply) -> None:
         use = Use(

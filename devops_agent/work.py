@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from sqlalchemy.orm import Session
 
+import ledger
 from core.clock import Clock
 from core.database import Database
 from core.errors import InfrastructureError, PaymentRequiredError
@@ -131,7 +132,7 @@ class MeteredWork:
             name = f"{work.stage}-{round_}-{attempt}"
             admitted = steps.transaction(f"{name}-admit", partial(self._admit, key=key, work=work))
             if "refused" in admitted:
-                return WorkOutcome(status="refused", result={"reason": admitted["refused"]})
+                return WorkOutcome(status="refused", result=admitted["refused"])
             bound = Use(**admitted)
             done = steps.external(name, partial(self._perform, key, bound, work))
             steps.transaction(f"{name}-meter", partial(self._meter, key=key, done=done))
@@ -149,15 +150,18 @@ class MeteredWork:
         affordable = self._metering.affordable(session, order)
         bound = work.bound(session, order, affordable)
         if bound is None:
-            return {"refused": ESCROW_EXHAUSTED}
+            return {"refused": {"reason": ESCROW_EXHAUSTED}}
         try:
             with session.begin_nested():
                 engagement = Engagement.of_sandbox(
                     key.attempt_id, duration_s=work.duration_s(bound)
                 )
                 self._metering.admit(session, order, engagement, bound)
+        except ledger.BudgetExhaustedError as error:
+            self._metering.tell_exhausted(session, error)
+            return {"refused": {"reason": error.reason, "message": error.without_bound().message}}
         except PaymentRequiredError as error:
-            return {"refused": error.reason}
+            return {"refused": {"reason": error.reason}}
         return bound.to_json()
 
     def _perform(self, key: WorkKey, bound: Use, work: Work) -> Json:

@@ -1,6 +1,7 @@
 """Admission: an attempt takes both holds before it is dispatched, or is refused (Lemma 1)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
@@ -49,7 +50,8 @@ class Admission:
             raise BudgetNotFoundError(f"there is no budget {request.budget[:80]!r}")
         decision = self._auditor.open_day(session, budget)
         attempts.check_bounds(request, decision.rate)
-        lack = self._lack(session, request, budget, decision.day)
+        limits = tuple(self._limits(session, budget, decision.day))
+        lack = self._lack(session, request, budget, decision.day, limits)
         known = store.attempt(session, request.attempt_id) if lack.is_locked else None
         if known is not None:  # admitted by another transaction while we waited for the locks
             return _same(known, request)
@@ -68,6 +70,7 @@ class Admission:
         store.add_attempt(session, attempt)
         self._lending.record(session, transfers, attempt.cause)
         self._tell_admission(session, attempt, budget, decision, lack)
+        self._tell_limits(session, attempt, limits)
         return attempt
 
     def _twin(self, session: Session, request: AttemptRequest) -> Attempt:
@@ -78,17 +81,23 @@ class Admission:
         return _same(known, request)
 
     def _lack(
-        self, session: Session, request: AttemptRequest, budget: Budget, day: str
+        self,
+        session: Session,
+        request: AttemptRequest,
+        budget: Budget,
+        day: str,
+        below_root: Sequence["_Limit"],
     ) -> attempts.Lack:
         """Find out what an admission lacks, if that is to be lent, and keep it locked so.
 
         Raises:
             BudgetExhaustedError: a limit down the tree does not cover it, and that is enforced.
         """
-        limits = tuple(self._limits_passed(session, budget, day, request.bound_nusd))
+        added_nusd = request.bound_nusd
+        limits = tuple(limit.budget for limit in below_root if not limit.covers(added_nusd))
         if not self._lending.is_observing:
             if limits:
-                raise _exhausted(limits[0], day, request.bound_nusd)
+                raise BudgetExhaustedError(budget=limits[0], day=day, bound_nusd=added_nusd)
             return attempts.Lack()
         cause = request.cause
         fiat = budget.fiat_account(day)
@@ -124,7 +133,7 @@ class Admission:
         )
         result = self._posting.post(session, attempts.admission(request, fiat, loans))
         if not loans and result.first_rejection == (0, RejectionReason.INSUFFICIENT_FUNDS):
-            raise _exhausted(budget.root, day, request.bound_nusd)
+            raise BudgetExhaustedError(budget=budget.root, day=day, bound_nusd=request.bound_nusd)
         if not loans and result.first_rejection == (1, RejectionReason.INSUFFICIENT_FUNDS):
             available = journal.lock_accounts(session, [request.payer])[request.payer].available
             raise InsufficientFundsError(
@@ -164,10 +173,20 @@ class Admission:
             added_nusd=attempt.bound_nusd,
         )
 
-    def _limits_passed(
-        self, session: Session, budget: Budget, day: str, bound_nusd: int
-    ) -> Iterator[str]:
-        """Yield budgets whose limits do not cover the bound.
+    def _tell_limits(self, session: Session, attempt: Attempt, limits: Iterable["_Limit"]) -> None:
+        """Raise the alerts of limits below the root, of which an admission took its bound."""
+        for limit in limits:
+            self._alerts.limit_taken(
+                session,
+                budget=limit.budget,
+                day=attempt.day,
+                limit_nusd=limit.limit_nusd,
+                taken_nusd=limit.taken_nusd + attempt.bound_nusd,
+                added_nusd=attempt.bound_nusd,
+            )
+
+    def _limits(self, session: Session, budget: Budget, day: str) -> Iterator["_Limit"]:
+        """Yield the limits down the tree, from below the root on.
 
         A limit's budget stays locked from the check on, so that no two pass it together.
         """
@@ -177,8 +196,19 @@ class Admission:
                 continue
             budget_store.lock_budget(session, name)
             taken_nusd = store.liability_nusd(session, day=day, path=path)
-            if taken_nusd + bound_nusd > setting.daily_limit_nusd:
-                yield name
+            yield _Limit(budget=name, limit_nusd=setting.daily_limit_nusd, taken_nusd=taken_nusd)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Limit:
+    """A budget's limit of a day below the root, and what the day's work takes of it so far."""
+
+    budget: str
+    limit_nusd: int
+    taken_nusd: int
+
+    def covers(self, bound_nusd: int) -> bool:
+        return self.taken_nusd + bound_nusd <= self.limit_nusd
 
 
 def _same(known: Attempt, request: AttemptRequest) -> Attempt:
@@ -190,13 +220,3 @@ def _same(known: Attempt, request: AttemptRequest) -> Attempt:
             " is a new attempt"
         )
     return known
-
-
-def _exhausted(budget: str, day: str, bound_nusd: int) -> BudgetExhaustedError:
-    return BudgetExhaustedError(
-        f"the fiat budget of {budget} for {day} does not cover {bound_nusd} nusd more: wait for"
-        " the next day, or ask for a higher limit from then on",
-        budget=budget,
-        day=day,
-        bound_nusd=bound_nusd,
-    )

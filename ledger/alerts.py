@@ -21,11 +21,12 @@ from core.clock import Clock
 from core.ids import derived_id, new_id
 from ledger.cursors import named_cursor, named_of
 from ledger.domain import Page
+from ledger.errors import BudgetExhaustedError
 from ledger.loans import Enforcement
 from ledger.policy import Budget
 from ledger.store import alerts as store
 from ledger.store import budgets as budget_store
-from ledger.store import journal
+from ledger.store import journal, log
 from ledger.store import metering as metering_store
 
 DEFAULT_THRESHOLDS_PERCENT = (50, 80, 100)
@@ -54,6 +55,7 @@ class AlertKind(StrEnum):
     """What an alert is about."""
 
     BUDGET_THRESHOLD = "budget_threshold"  # so much of a day's fiat budget is taken
+    BUDGET_EXHAUSTED = "budget_exhausted"  # work was refused: the day's budget does not cover it
     BUDGET_FORECAST = "budget_forecast"  # at its pace the day's budget ends before the day
     OPERATOR_LOSS = "operator_loss"  # a provider bills above a bound
     RESERVE_SHORTFALL = "reserve_shortfall"  # the reserve could not burn what was lost
@@ -138,9 +140,14 @@ class Alerts:
     def raise_alert(
         self, session: Session, kind: AlertKind, subject: str, data: Mapping[str, Any]
     ) -> str:
-        """Write an alert, unless one of its kind and subject is there; return its identifier."""
+        """Write an alert, unless one of its kind and subject is there; return its identifier.
+
+        No other service gives the same one, whatever its budgets are called: the first leaf of
+        the log is part of it.
+        """
         now = self._clock.now()
-        alert_id = derived_id("alr", kind.value, subject)
+        service = "".join(leaf.hex() for leaf in log.leaf_hashes(session, start=0, end=1))
+        alert_id = derived_id("alr", service, kind.value, subject)
         row = {"id": alert_id, "kind": kind.value, "subject": subject, "data": data, "at": now}
         waiting = [
             {
@@ -176,7 +183,7 @@ class Alerts:
     def budget_taken(
         self, session: Session, *, budget: Budget, day: str, limit_nusd: int, added_nusd: int
     ) -> None:
-        """Tell if the last `added_nusd` took the day's fiat budget to a threshold or past it.
+        """Tell if the last `added_nusd` took the root's day to a threshold or past it.
 
         Taken is what is posted or held, as in Lemma 1, and beyond the limit what was lent. The
         day's account is locked by the caller.
@@ -184,17 +191,46 @@ class Alerts:
         codes = (budget.fiat_account(day), budget.overrun_account(day))
         accounts = journal.accounts_by_code(session, codes).values()
         taken_nusd = limit_nusd - sum(account.available for account in accounts)
+        self.limit_taken(
+            session,
+            budget=budget.root,
+            day=day,
+            limit_nusd=limit_nusd,
+            taken_nusd=taken_nusd,
+            added_nusd=added_nusd,
+        )
+
+    def limit_taken(
+        self,
+        session: Session,
+        *,
+        budget: str,
+        day: str,
+        limit_nusd: int,
+        taken_nusd: int,
+        added_nusd: int,
+    ) -> None:
+        """Tell if the last `added_nusd` of what is taken took a budget to a threshold."""
         for percent in self._thresholds:
             if (taken_nusd - added_nusd) * 100 < percent * limit_nusd <= taken_nusd * 100:
                 data = {
-                    "budget": budget.root,
+                    "budget": budget,
                     "day": day,
                     "percent": percent,
                     "taken_nusd": taken_nusd,
                     "limit_nusd": limit_nusd,
                 }
-                subject = f"{budget.root}:{day}:{percent}"
+                subject = f"{budget}:{day}:{percent}"
                 self.raise_alert(session, AlertKind.BUDGET_THRESHOLD, subject, data)
+
+    def budget_exhausted(self, session: Session, refusal: BudgetExhaustedError) -> None:
+        """Tell once a day that work was refused because a budget does not cover it.
+
+        The refusal's own transaction is rolled back: call it in another.
+        """
+        data = {"budget": refusal.budget, "day": refusal.day}
+        subject = f"{refusal.budget}:{refusal.day}"
+        self.raise_alert(session, AlertKind.BUDGET_EXHAUSTED, subject, data)
 
     def forecast(self, session: Session) -> None:
         """Tell once a day if, at the day's pace so far, its fiat budget ends before the day.

@@ -195,6 +195,24 @@ class BudgetExhaustedError(PaymentRequiredError):
 
     reason = "budget_exhausted"
 
+    def __init__(self, *, budget: str, day: str, bound_nusd: int | None = None) -> None:
+        """Name the budget and the day, and how much more was asked for, where that may be told."""
+        more = "any more of this work" if bound_nusd is None else f"{bound_nusd} nusd more"
+        details = {} if bound_nusd is None else {"bound_nusd": bound_nusd}
+        super().__init__(
+            f"the fiat budget of {budget} for {day} does not cover {more}: wait for the next day,"
+            " or ask for a higher limit from then on",
+            budget=budget,
+            day=day,
+            **details,
+        )
+        self.budget = budget
+        self.day = day
+
+    def without_bound(self) -> "BudgetExhaustedError":
+        """Return the same for readers who must not learn how much was asked for."""
+        return BudgetExhaustedError(budget=self.budget, day=self.day)
+
 
 class WriterBusyError(InfrastructureError):
     """Too many commands wait for the group-commit writer; nothing was done."""

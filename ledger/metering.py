@@ -17,6 +17,7 @@ from ledger.domain import Account, Batch, Command, Phase
 from ledger.errors import (
     AttemptClosedError,
     AttemptNotFoundError,
+    BudgetExhaustedError,
     UsageError,
 )
 from ledger.lending import Lending
@@ -84,6 +85,10 @@ class Metering:
             IdempotencyKeyReusedError: the identifier came before with another request.
         """
         return self._admission.admit(session, request)
+
+    def tell_exhausted(self, session: Session, refusal: BudgetExhaustedError) -> None:
+        """Raise the alert of a budget that did not cover an attempt, in another transaction."""
+        self._alerts.budget_exhausted(session, refusal)
 
     def settle(self, session: Session, *, attempt_id: str, lines: Sequence[UsageLine]) -> Attempt:
         """Book what an attempt used.

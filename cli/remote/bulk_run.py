@@ -14,6 +14,7 @@ from aem.artifact import Bundle
 from aem.client import ApiError, Client, ClientError
 from aem.errors import SdkError
 from cli.output import ExitCode, exit_code_of
+from cli.remote.orders import exit_code_of_order
 
 ARTIFACT, GOLD, TRACES = "artifact", "gold", "traces.jsonl"
 """What an item's folder holds; traces may be missing."""
@@ -205,7 +206,6 @@ def _ending(folder: Path, order: dict[str, Any]) -> Ending:
     created, updated = (
         datetime.fromisoformat(order[name]) for name in ("created_at", "updated_at")
     )
-    codes = {"accepted": ExitCode.OK, "failed": ExitCode.UNAVAILABLE}
     return Ending(
         folder=str(folder),
         artifact=order["artifact"],
@@ -213,7 +213,7 @@ def _ending(folder: Path, order: dict[str, Any]) -> Ending:
         reason=order["reason"],
         price_utok=order["price_utok"],
         elapsed_s=round((updated - created).total_seconds(), 3),
-        exit_code=codes.get(order["outcome"], ExitCode.FAILED),
+        exit_code=exit_code_of_order(order),
         order=order["id"],
     )
 

@@ -33,10 +33,13 @@ STAGES = {
     "published": "the version is signed, numbered and listed",
     "deployed": "the channel points to it; running agents swap",
     "rejected": "not good enough",
-    "failed": "the service failed; the artifact is not to blame",
+    "failed": "it could not be carried through; the artifact is not to blame",
     "settled": "paid, and the rest of the escrow returned",
     "refunded": "everything was paid back",
 }
+
+UNPAID = frozenset({"budget_exhausted", "insufficient_funds"})
+"""Why an order fails that neither the artifact nor the service is to blame for."""
 
 
 @click.command()
@@ -75,7 +78,7 @@ def submit(
 ) -> None:
     """Pay for an improvement of the artifact in FOLDER.
 
-    Exit code 4: the wallet, the maximum price or the escrow is too low. 1: rejected.
+    Exit code 4: the wallet, the maximum price or the day's budget is too low. 1: rejected.
     """
     bundle = Bundle.from_folder(folder)
     numbers = _metrics(metrics)
@@ -281,8 +284,17 @@ def _end(order: dict[str, Any], *, as_json: bool) -> None:
 def _exit_by_outcome(order: dict[str, Any]) -> None:
     """End with the exit code of an order that was not accepted."""
     if order["is_final"] and order["outcome"] != "accepted":
-        is_failed = order["outcome"] == "failed"
-        raise click.exceptions.Exit(ExitCode.UNAVAILABLE if is_failed else ExitCode.FAILED)
+        raise click.exceptions.Exit(exit_code_of_order(order))
+
+
+def exit_code_of_order(order: dict[str, Any]) -> ExitCode:
+    """Return what an order's outcome is as an exit code."""
+    if order["outcome"] == "accepted":
+        return ExitCode.OK
+    if order["outcome"] == "rejected":
+        return ExitCode.FAILED
+    is_unpaid = order["reason"] in UNPAID
+    return ExitCode.PAYMENT_REQUIRED if is_unpaid else ExitCode.UNAVAILABLE
 
 
 def _print_order(order: dict[str, Any]) -> None:

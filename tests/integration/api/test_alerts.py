@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import logging
+import shutil
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,7 +17,7 @@ from sqlalchemy.orm import Session
 import api.alerting
 from api.alerting import AlertLoop, receivers
 from api.settings import Settings
-from core.database import Database
+from core.database import Database, make_engine
 from core.errors import AemError
 from ledger import AlertKind, Alerts, Enforcement, Metering, Reconciliations
 from tests.fakes.bank import TOKEN, USD, Bank, line, request
@@ -73,6 +74,7 @@ def test_thresholds_are_told_once_each_signed_and_to_both(
 ) -> None:
     for number, bound_nusd in enumerate((4 * USD, USD, USD // 2, 3 * USD, USD // 10)):
         house.admit(f"try-{number}", bound_nusd)
+        house.bank.clock.advance(seconds=1)  # told in the order in which they were raised
     assert house.loop.deliver() == 4
     assert house.loop.deliver() == 0
     told = [one.json() for one in receiver.received if one.path == f"{TOKEN_PATH}?x=1"]
@@ -95,6 +97,37 @@ def test_thresholds_are_told_once_each_signed_and_to_both(
             text = f"{at}.".encode() + one.body
             assert digest == hmac.new(SECRET.encode(), text, hashlib.sha256).hexdigest()
     assert len({one.headers["Idempotency-Key"] for one in receiver.received}) == 4
+
+
+def test_a_limit_below_the_root_has_its_own_thresholds(house: House) -> None:
+    house.bank.set_budget("acme.bot", daily_limit_nusd=USD)
+    for number in range(2):
+        house.admit(f"try-{number}", USD // 2)
+    kept = [one.data for one in house.kept()]
+    assert sorted(one["percent"] for one in kept if one["budget"] == "acme.bot") == [50, 80, 100]
+    assert {(one["taken_nusd"], one["limit_nusd"]) for one in kept if one["percent"] == 100} == {
+        (USD, USD)
+    }
+
+
+def test_two_services_with_budgets_of_one_name_raise_alerts_of_other_identifiers(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    raised, told = set(), set()
+    for number in range(2):
+        path = shutil.copy(sqlite_template, tmp_path / f"{number}.db")
+        database = Database(make_engine(f"sqlite:///{path}"))
+        bank = Bank.open(database, tmp_path / "keys")
+        bank.clock.advance(minutes=number)
+        bank.set_up()
+        alerts = Alerts(clock=bank.clock, destinations=["webhook"])
+        for _ in range(2):
+            bank.do(alerts.raise_alert, AlertKind.BUDGET_THRESHOLD, f"acme:{DAY}:50", {})
+        (due,) = bank.do(alerts.claim)
+        told.add(due.id)
+        raised.add(due.alert.id)
+        database.dispose()
+    assert (len(raised), len(told)) == (2, 2)
 
 
 def test_a_rolled_back_admission_tells_nothing(house: House, receiver: Receiver) -> None:

@@ -6,9 +6,12 @@ from typing import Any
 
 import git
 import pytest
+from click.testing import CliRunner
 
 from aem.artifact import Bundle
 from aem.client import ApiError
+from cli.output import ExitCode
+from cli.remote.orders import watch
 from core.principals import Principal, Role
 from registry import GoldEvidence, VersionSource
 from tests.fakes.clock import FakeClock
@@ -373,7 +376,7 @@ def test_a_child_budget_that_is_used_up_fails_the_order_and_refunds_it(
     house: RunningService, gold: str
 ) -> None:
     """The namespace's own limit does not cover the bound of the judging."""
-    house.operator.set_budget("small", parent=TEAM, daily_limit_nusd=10_000)
+    day = house.operator.set_budget("small", parent=TEAM, daily_limit_nusd=10_000)["day"]
     house.operator.allocate(TEAM, to="wallet:small.bot", amount_utok=GRANT_UTOK, reason="test")
     bundle = renamed("small/support-small")
     agent = house.client("agent", "small", AGENT)
@@ -388,6 +391,14 @@ def test_a_child_budget_that_is_used_up_fails_the_order_and_refunds_it(
     )
     order = house.ended(taken["id"], agent)
     assert (order["outcome"], order["reason"]) == ("failed", "budget_exhausted")
+    assert f"budget of small for {day} does not cover" in order["summary"]["validation"]["message"]
+    (told,) = (a for a in house.operator.alerts()["items"] if a["kind"] == "budget_exhausted")
+    assert told["data"] == {"budget": "small", "day": day}
+    env = {"AEM_URL": house.url, "AEM_API_KEY": house.secret("agent", "small", AGENT)}
+    shown = CliRunner().invoke(watch, [taken["id"]], env=env)
+    assert shown.exit_code == ExitCode.PAYMENT_REQUIRED
+    assert f"budget of small for {day}" in shown.output
+    assert "the service failed" not in shown.output
     assert (order["price_utok"], order["refunded_utok"]) == (0, order["escrowed_utok"])
     assert house.balance("wallet:small.bot") == GRANT_UTOK
     assert house.held() == 0

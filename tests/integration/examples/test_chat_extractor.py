@@ -134,20 +134,22 @@ def test_while_an_order_is_judged_nobody_is_told_what_its_calls_cost(
 
 
 def test_a_day_that_ends_within_a_judging_is_not_the_buyers_affair(
-    order: Order, example: ChatExample, monkeypatch: pytest.MonkeyPatch
+    house: RunningService, order: Order, example: ChatExample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     admit = Metering.admit
     left = iter(range(10))
 
     def scarce(*args: Any, **options: Any) -> Any:
         if next(left, None) is None:
-            raise BudgetExhaustedError("the day does not cover 12345 nusd", bound_nusd=12345)
+            raise BudgetExhaustedError(budget="acme", day="2026-01-05", bound_nusd=12345)
         return admit(*args, **options)
 
     monkeypatch.setattr(Metering, "admit", scarce)
     found = order(candidate=taught(example))
     assert (found["outcome"], found["reason"]) == ("failed", "budget_exhausted")
-    assert "12345" not in f"{found}", "a call's bound tells how long a case is"
+    assert "budget of acme for 2026-01-05" in found["summary"]["validation"]["message"]
+    told = f"{found} {house.operator.alerts()}"
+    assert "12345" not in told, "a call's bound tells how long a case is"
     assert found["refunded_utok"] == found["escrowed_utok"]
 
 

@@ -185,6 +185,11 @@ def test_a_limit_down_the_tree_is_let_pass_and_told(observed: Bank) -> None:
     assert alerts(observed) == [
         (AlertKind.BUDGET_OVERRUN, "acme.bot:2026-01-05"),
         (AlertKind.BUDGET_OVERRUN, "deep:2026-01-05"),
+        *(
+            (AlertKind.BUDGET_THRESHOLD, f"{name}:2026-01-05:{percent}")
+            for name in ("acme.bot", "deep")
+            for percent in (100, 50, 80)
+        ),
     ]
     state = observed.do(observed.budgets.state, "acme.bot")
     assert (state.beyond_nusd, state.lent_utok) == (USD, 0)
@@ -373,7 +378,7 @@ FORGERIES = {
     ),
     "another borrower": (
         "UPDATE ledger_loans SET owner = 'globex' WHERE currency = 'utok'",
-        {"log"},
+        {"log", "receipts"},
     ),
 }
 
@@ -395,7 +400,13 @@ class TestPaying:
 
     def pay(self, bank: Bank, amount: int, *, key: str = "escrow:order") -> int:
         lending = Lending(clock=bank.clock, enforcement=Enforcement.OBSERVE)
-        move = Move(debit=WALLET, credit="escrow:order", amount=amount, kind="escrow")
+        move = Move(
+            debit=WALLET,
+            credit="escrow:order",
+            amount=amount,
+            kind="escrow",
+            reference=self.CAUSE.reference,
+        )
         return bank.do(lending.pay, key=key, move=move, cause=self.CAUSE)
 
     def give_back(self, bank: Bank, amount: int) -> None:
