@@ -26,12 +26,12 @@ NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 
 def transfer(number: int, **changed: Any) -> dict[str, Any]:
     """Return a transfer of 5 utok between two wallets; the first one funds them all."""
-    first = {"debit": "fiat-authority", "credit": "fiat-spent:x", "amount": 1, "currency": "nusd"}
+    first = {"debit": "operator-loss", "credit": "fiat-spent:x", "amount": 1, "currency": "nusd"}
     fields = {
         "id": f"tra_{number}",
         "batch_key": f"post:{number}",
         "position": 0,
-        "debit": "fiat-authority",
+        "debit": "operator-loss",
         "credit": "fiat-spent:x",
         "amount": 5,
         "currency": "nusd",
@@ -107,7 +107,7 @@ def _accounts(total: int) -> list[dict[str, Any]]:
     common = {"currency": "nusd", "debits_held": 0, "credits_held": 0}
     return [
         {
-            "code": "fiat-authority",
+            "code": "operator-loss",
             "floor": None,
             "credits_posted": 0,
             "debits_posted": total,

@@ -106,7 +106,7 @@ EDITS = (
         table="ledger_issuance_decisions",
         where="day = '2026-01-05'",
         change="daily_limit_nusd = 5",
-        breaks="log fiat",
+        breaks="log fiat receipts",
         record="issuance_decision",
     ),
     Edit(

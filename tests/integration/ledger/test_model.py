@@ -395,7 +395,8 @@ class LedgerMachine(RuleBasedStateMachine):
         if paid and not is_new:
             key, (debit, credit, amount) = max(paid.items())
         amount = amount or max(1, self.model.books.accounts[debit].available + more)
-        move = Move(debit=debit, credit=credit, amount=amount, kind="escrow")
+        named = {"kind": "escrow", "reference": CAUSE.reference}
+        move = Move(debit=debit, credit=credit, amount=amount, **named)
         self.agree(
             lambda: self.bank.do(self.metering.lending.pay, key=key, move=move, cause=CAUSE),
             lambda: self.model.pay(key, debit, credit, amount, OWNER),

@@ -73,7 +73,8 @@ class AuditReport:
         identity: M = E + O - B, from rebuilt balances, issuance decisions, loans and usage.
         fiat: each day's admitted liability (held, spent, in suspense) is within its budget, and
             what observe-only mode lent the day is what it exceeds that by.
-        receipts: every token issued, burned or lent is accounted for by a record that cites it.
+        receipts: every token issued, burned or lent, and every dollar allowed or lent, is
+            accounted for by a record that cites it; each loan fits its lender, and work took it.
         not_excluded: what the evidence at hand cannot show, in sentences.
     """
 

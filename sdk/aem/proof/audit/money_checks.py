@@ -4,14 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from aem.proof.audit.books_check import Sums
-from aem.proof.audit.chart import CHART
 from aem.proof.audit.findings import Finding, FirstBad
 
 _FIAT_BUDGET = "fiat-budget"
 _UTOK = "utok"
-_LENDERS = tuple(f"{kind.prefix}:" for kind in CHART.values() if kind.is_lender)
-_MINT = "mint"
-_BURN = "burn"
 
 
 class IdentityCheck:
@@ -119,74 +115,3 @@ class FiatCheck:
 
     def _blame(self, code: str, why: str) -> None:
         self._bad.blame("fiat_day", code, why)
-
-
-class CitationCheck:
-    """Every token issued, burned or lent, and every dollar lent, is explained by a record.
-
-    It cites the transfer. Memory holds what is not explained yet: records follow their transfers
-    within a transaction.
-    """
-
-    def __init__(self) -> None:
-        """Start with nothing to explain."""
-        self._open: dict[str, tuple[int, int]] = {}  # amount and number by transfer
-        self._open_loans: dict[str, tuple[str, int, int]] = {}  # borrower, amount and number
-        self._unpaid: dict[str, tuple[int, str, str, int]] = {}
-        self._cited = 0
-        self._bad = FirstBad()
-
-    def add_transfer(self, row: Mapping[str, Any], number: int) -> None:
-        """Take the next transfer."""
-        if row["phase"] not in ("posted", "post"):
-            return
-        if row["debit"] == _MINT or row["credit"] == _BURN:
-            self._open[row["id"]] = (row["amount"], number)
-        if row["debit"].startswith(_LENDERS):
-            self._open_loans[row["id"]] = (row["credit"], row["amount"], number)
-        elif row["credit"].startswith(_LENDERS):
-            self._open_loans[row["id"]] = (row["debit"], -row["amount"], number)
-
-    def add_decision(self, row: Mapping[str, Any], number: int) -> None:
-        """Take the next issuance decision."""
-        cause = ("issuance_decision", row["id"], number)
-        self._explain(row["id"], row["transfers"], row["issued_utok"], cause)
-
-    def add_usage(self, row: Mapping[str, Any], number: int) -> None:
-        """Take the next usage record; those of one attempt are paid for by the same transfers."""
-        cause = ("usage", row["id"], number)
-        self._explain(row["attempt_id"], row["transfers"], row["burn_utok"], cause)
-
-    def add_loan(self, row: Mapping[str, Any], number: int) -> None:
-        """Take the next loan, or what was given back of one; each cites one transfer."""
-        found = self._open_loans.pop(row["transfer"], None)
-        if found is None or found[:2] != (row["account"], row["amount"]):
-            why = "cites no transfer that lends or gives back so much"
-            self._bad.blame("loan", row["id"], why, number=number)
-        else:
-            self._cited += 1
-
-    def finish(self) -> Finding:
-        """Name what is left unexplained, or explained by another amount."""
-        for left_utok, record, record_id, number in self._unpaid.values():
-            why = f"cites transfers that differ from its amount by {left_utok} utok"
-            self._bad.blame(record, record_id, why, number=number)
-        for transfer_id, (_, number) in self._open.items():
-            why = "issues or burns tokens that no record accounts for"
-            self._bad.blame("transfer", transfer_id, why, number=number)
-        for transfer_id, (_, _, number) in self._open_loans.items():
-            why = "lends money, or takes it back, that no record accounts for"
-            self._bad.blame("transfer", transfer_id, why, number=number)
-        return Finding(figures={"cited": self._cited}, first_bad=self._bad.record)
-
-    def _explain(
-        self, group: str, transfers: str, amount_utok: int, cause: tuple[str, str, int]
-    ) -> None:
-        left_utok = self._unpaid.pop(group, (0, ""))[0] - amount_utok
-        for transfer_id in transfers.split():
-            found = self._open.pop(transfer_id, None)
-            if found is not None:
-                self._cited += 1
-                left_utok += found[0]
-        if left_utok:
-            self._unpaid[group] = (left_utok, *cause)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from aem.proof.audit.books_check import BooksCheck
+from aem.proof.audit.citation_check import CitationCheck
 from aem.proof.audit.findings import Finding
-from aem.proof.audit.money_checks import CitationCheck, FiatCheck, IdentityCheck
+from aem.proof.audit.money_checks import FiatCheck, IdentityCheck
 
 _UNREADABLE = (TypeError, ValueError, KeyError, AttributeError)
 """What forged values raise where amounts and names are expected."""
