@@ -35,6 +35,7 @@ class BudgetState:
         next_setting: in force from the next rollover on, if one waits.
         decision: what opened today; None before the day's first use.
         fiat: today's fiat account of the tree.
+        taken_nusd: what the budget and all below it take of the day, posted or held.
         beyond_nusd: what today's work takes above the budget's limit, which observe-only mode
             alone lets happen; the root's is lent.
         lent_utok: what was lent in tokens for this budget and all below it, and not given back.
@@ -48,6 +49,7 @@ class BudgetState:
     treasury: Account
     reserve: Account
     fiat: Account
+    taken_nusd: int
     beyond_nusd: int
     lent_utok: int
 
@@ -181,6 +183,7 @@ class Budgets:
         codes = (budget.treasury, budget.reserve, budget.fiat_account(day))
         found = journal.accounts_by_code(session, codes)
         treasury, reserve, fiat = (found.get(code, journal.new_account(code)) for code in codes)
+        taken_nusd = metering_store.liability_nusd(session, day=day, path=budget.path)
         return BudgetState(
             budget=budget,
             day=day,
@@ -190,20 +193,10 @@ class Budgets:
             treasury=treasury,
             reserve=reserve,
             fiat=fiat,
-            beyond_nusd=self._beyond_nusd(session, budget, day, setting),
+            taken_nusd=taken_nusd,
+            beyond_nusd=_beyond_nusd(session, budget, day, setting, taken_nusd),
             lent_utok=metering_store.lent(session, path=budget.path, currency=Currency.UTOK),
         )
-
-    def _beyond_nusd(
-        self, session: Session, budget: Budget, day: str, setting: BudgetSetting | None
-    ) -> int:
-        if budget.parent is None:
-            lender = journal.accounts_by_code(session, [budget.overrun_account(day)])
-            return -sum(account.balance for account in lender.values())
-        if setting is None:
-            return 0
-        taken_nusd = metering_store.liability_nusd(session, day=day, path=budget.path)
-        return max(0, taken_nusd - setting.daily_limit_nusd)
 
     def open_day(self, session: Session, name: str) -> IssuanceDecision:
         """Open the tree's current day, or return the decision that opened it.
@@ -295,6 +288,15 @@ class Budgets:
         )
         batch = Batch(key=f"refund:{key}", commands=(move,))
         return self._posting.post(session, batch).require()[0]
+
+
+def _beyond_nusd(
+    session: Session, budget: Budget, day: str, setting: BudgetSetting | None, taken_nusd: int
+) -> int:
+    if budget.parent is None:
+        lender = journal.accounts_by_code(session, [budget.overrun_account(day)])
+        return -sum(account.balance for account in lender.values())
+    return max(0, taken_nusd - setting.daily_limit_nusd) if setting else 0
 
 
 def _same(existing: Budget, *, parent: str | None, time_zone: str | None) -> Budget:

@@ -156,29 +156,72 @@ def _print_budget(state: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(state)
         return
-    setting, decision, fiat = state["setting"], state["decision"], state["fiat"]
-    amounts = setting or {}
-    opened_nusd = _balance(fiat) - fiat["debits_held"]
-    left_nusd = opened_nusd if decision else amounts.get("daily_limit_nusd")
+    facts = _child_facts(state) if state["budget"]["parent"] else _root_facts(state)
     print_facts(
         {
             "budget": state["budget"]["path"],
             "day": f"{state['day']} ({state['budget']['time_zone']})",
-            "limit": f"{usd(amounts.get('daily_limit_nusd'))} USD a day",
-            "kappa": f"{tokens(amounts.get('utok_per_usd'))} tokens for a USD",
-            "issued today": (
-                f"{tokens(decision['issued_utok'])} tokens"
-                if decision
-                else "at the first use today"
-            ),
+            **facts,
+            **_next_setting(state),
             "treasury": f"{tokens(_balance(state['treasury']))} tokens",
-            "reserve": f"{tokens(_balance(state['reserve']))} tokens",
-            "fiat left today": f"{usd(left_nusd)} USD",
             "enforcement": state["enforcement"],
             **_debt("beyond the limit", usd(state["beyond_nusd"]), "USD today"),
             **_debt("lent", tokens(state["lent_utok"]), "tokens, and not given back"),
         }
     )
+
+
+def _root_facts(state: dict[str, Any]) -> dict[str, str]:
+    setting = state["setting"]
+    if not setting:
+        return {"limit": "not set yet", "kappa": "not set yet"}
+    limit_nusd = setting["daily_limit_nusd"]
+    left_nusd = _left_nusd(state) if state["decision"] else limit_nusd
+    return {
+        "limit": f"{usd(limit_nusd)} USD a day",
+        "kappa": f"{tokens(setting['utok_per_usd'])} tokens for a USD",
+        **_issued("", state),
+        "fiat left today": f"{usd(left_nusd)} USD",
+    }
+
+
+def _child_facts(state: dict[str, Any]) -> dict[str, str]:
+    """Say what a budget below the root may and did take; what is the root's is called so."""
+    setting, decision, taken_nusd = state["setting"], state["decision"], state["taken_nusd"]
+    facts = {"limit": "none of its own", "taken today": f"{usd(taken_nusd)} USD"}
+    if setting:
+        limit_nusd = setting["daily_limit_nusd"]
+        facts["limit"] = f"{usd(limit_nusd)} USD a day"
+        facts["left today"] = f"{usd(max(0, limit_nusd - taken_nusd))} USD of its limit"
+    root = f"root {state['budget']['path'].partition('/')[0]}: "
+    if decision:
+        facts[f"{root}kappa"] = f"{tokens(decision['utok_per_usd'])} tokens for a USD"
+        facts[f"{root}fiat left today"] = f"{usd(_left_nusd(state))} USD"
+    return facts | _issued(root, state)
+
+
+def _issued(whose: str, state: dict[str, Any]) -> dict[str, str]:
+    decision = state["decision"]
+    issued = f"{tokens(decision['issued_utok'])} tokens" if decision else "at the first use today"
+    return {
+        f"{whose}issued today": issued,
+        f"{whose}reserve": f"{tokens(_balance(state['reserve']))} tokens",
+    }
+
+
+def _left_nusd(state: dict[str, Any]) -> int:
+    return _balance(state["fiat"]) - int(state["fiat"]["debits_held"])
+
+
+def _next_setting(state: dict[str, Any]) -> dict[str, str]:
+    """Say what was set and is not in force yet."""
+    waiting = state["next_setting"]
+    if not waiting:
+        return {}
+    rate = waiting["utok_per_usd"]
+    kappa = f", {tokens(rate)} tokens for a USD" if rate else ""
+    limit = f"{usd(waiting['daily_limit_nusd'])} USD a day{kappa}"
+    return {f"from {waiting['effective_day']} on": limit}
 
 
 def _debt(name: str, amount: str, what: str) -> dict[str, str]:

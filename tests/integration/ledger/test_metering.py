@@ -212,6 +212,9 @@ def test_a_childs_limit_binds_it_and_all_below_it(funded: Bank) -> None:
     with pytest.raises(BudgetExhaustedError) as refused:
         funded.admit("three", budget="deep", bound_nusd=1, bound_utok=TOKEN)
     assert refused.value.details["budget"] == "acme.bot"
+    for name in ("acme", "acme.bot", "deep"):
+        taken_nusd = USD if name == "deep" else 2 * USD
+        assert funded.do(funded.budgets.state, name).taken_nusd == taken_nusd
     funded.settle("one", line(999))
     funded.admit("four", budget="deep", bound_nusd=USD // 1_000, bound_utok=TOKEN)
 
