@@ -152,6 +152,7 @@ class Reports:
                     debits=turnover.debits,
                     credits=turnover.credits,
                     balance=turnover.balance,
+                    held=account.debits_held if at is None else None,
                 )
             )
         is_full = len(found) == limit

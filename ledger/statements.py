@@ -36,13 +36,18 @@ class AccountStatement:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountBalance:
-    """What an account had at a time, and all that was taken from it and given to it until then."""
+    """What an account had at a time, and all that was taken from it and given to it until then.
+
+    Attributes:
+        held: what of the balance open holds set aside now; None at an instant that was given.
+    """
 
     account: str
     currency: Currency
     debits: int
     credits: int
     balance: int
+    held: int | None
 
 
 @dataclass(frozen=True, kw_only=True)

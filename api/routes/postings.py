@@ -6,13 +6,24 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
 
 from api.auth import PartsOf
 from api.mutation import MutationOf
+from api.parts import Parts
 from api.views import to_json
 from core.money import MAX_AMOUNT
 from core.principals import Role
-from ledger import Batch, Hold, Move, PostHold, Reverse, VoidHold
+from ledger import (
+    Batch,
+    Hold,
+    Move,
+    Outcome,
+    PostHold,
+    RejectionReason,
+    Reverse,
+    VoidHold,
+)
 
 router = APIRouter(prefix="/api/v1/ledger", tags=["money"])
 
@@ -106,6 +117,8 @@ class ReverseBody(_Command):
         return Reverse(transfer_id=self.transfer_id, memo=self.memo)
 
 
+PostedCommand = Move | Hold | PostHold | VoidHold | Reverse
+
 CommandBody = Annotated[
     MoveBody | HoldBody | PostBody | VoidBody | ReverseBody, Field(discriminator="command")
 ]
@@ -131,11 +144,36 @@ class PostingBody(BaseModel):
 def post_transfers(body: PostingBody, parts: PartsOf, mutation: MutationOf) -> dict[str, Any]:
     """Post a batch; each command's outcome is its transfer, or the name of its rejection."""
     mutation.principal.require(Role.OPERATOR)
+    commands: list[PostedCommand] = [command.to_command() for command in body.commands]
     batch = Batch(
         key=f"http:{mutation.principal.id}:{mutation.key}",
-        commands=tuple(command.to_command() for command in body.commands),
+        commands=tuple(commands),
         is_atomic=body.mode is Mode.ATOMIC,
         linked=frozenset(n for n, command in enumerate(body.commands) if command.is_linked),
     )
     result = parts.writer.post(batch)
-    return {"is_replay": result.is_replay, "outcomes": to_json(result.outcomes)}
+    with parts.database.reading() as session:
+        payers = [
+            _payer(parts, session, command) if _is_uncovered(outcome) else None
+            for command, outcome in zip(commands, result.outcomes, strict=True)
+        ]
+    outcomes = [
+        to_json(outcome) | {"payer": payer}
+        for outcome, payer in zip(result.outcomes, payers, strict=True)
+    ]
+    return {"is_replay": result.is_replay, "outcomes": outcomes}
+
+
+def _is_uncovered(outcome: Outcome) -> bool:
+    return outcome.rejection is RejectionReason.INSUFFICIENT_FUNDS
+
+
+def _payer(parts: Parts, session: Session, command: PostedCommand) -> dict[str, Any] | None:
+    """Name the account that did not cover a command, with what it has now."""
+    if isinstance(command, Move | Hold):
+        code = command.debit
+    elif isinstance(command, Reverse):
+        code = parts.ledger.transfer(session, command.transfer_id).credit
+    else:
+        return None  # a hold's money is there
+    return {"account": code, "available_utok": parts.ledger.account(session, code).available}

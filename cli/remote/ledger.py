@@ -59,10 +59,16 @@ def list_accounts(limit: int, cursor: str | None, *, as_json: bool) -> None:
         print_json(found)
         return
     rows = [
-        (account["code"], amount_text(account["balance"], account["currency"]))
+        (
+            account["code"],
+            *(
+                amount_text(account[part], account["currency"])
+                for part in ("balance", "debits_held")
+            ),
+        )
         for account in found["items"]
     ]
-    print_table("Accounts", ("account", ">balance"), rows)
+    print_table("Accounts", ("account", ">balance", ">held"), rows)
     print_cursor(found)
 
 
@@ -174,7 +180,7 @@ def balances(
     if as_json:
         print_json(found)
         return
-    _print_books("Balances", "account", found["items"])
+    _print_books("Balances", "account", found["items"], "held" if at is None else "")
     print_cursor(found)
 
 
@@ -313,16 +319,13 @@ def export(
         say(f"{file}: {size_bytes} bytes")
 
 
-def _print_books(title: str, name: str, lines: list[dict[str, Any]]) -> None:
+def _print_books(title: str, name: str, lines: list[dict[str, Any]], held: str = "") -> None:
+    parts = ("debits", "credits", "balance", *filter(None, [held]))
     rows = [
-        (
-            line["account"],
-            *(amount_text(line[part], line["currency"]) for part in ("debits", "credits")),
-            amount_text(line["balance"], line["currency"]),
-        )
+        (line["account"], *(amount_text(line[part], line["currency"]) for part in parts))
         for line in lines
     ]
-    print_table(title, (name, ">debits", ">credits", ">balance"), rows)
+    print_table(title, (name, *(f">{part}" for part in parts)), rows)
 
 
 def _figures(line: dict[str, Any], *more: str) -> tuple[Any, ...]:

@@ -20,6 +20,7 @@ def print_transfers(title: str, transfers: list[dict[str, Any]], account: str | 
     """Print transfers; those that an account pays with a minus."""
     rows = [
         (
+            _named(transfer),
             transfer["at"],
             transfer["kind"],
             transfer["phase"],
@@ -29,8 +30,14 @@ def print_transfers(title: str, transfers: list[dict[str, Any]], account: str | 
         )
         for transfer in transfers
     ]
-    columns = ("at", "kind", "phase", ">amount", "from -> to", "about")
+    columns = ("transfer", "at", "kind", "phase", ">amount", "from -> to", "about")
     print_table(title, columns, rows)
+
+
+def _named(transfer: dict[str, Any]) -> str:
+    """Name a transfer, which of a hold is the hold's name too, and the hold that it settles."""
+    hold_id = transfer["hold_id"]
+    return f"{transfer['id']} of {hold_id}" if hold_id else str(transfer["id"])
 
 
 def _signed(transfer: dict[str, Any], account: str | None) -> str:
