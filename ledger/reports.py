@@ -7,6 +7,7 @@ meet are the same, and a statement's closing balance is the next one's opening b
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -218,7 +219,7 @@ class Reports:
                 f"the summary has {len(found)} lines, and {SUMMARY_LIMIT_ROWS} is the most:"
                 " sum by fewer keys, or ask for fewer days"
             )
-        return tuple(_summary(keys, values, sums) for values, sums in sorted(found.items()))
+        return tuple(used.summary(keys, values) for values, used in sorted(found.items()))
 
     def spend(
         self, session: Session, *, start: str | None = None, end: str | None = None
@@ -233,16 +234,16 @@ class Reports:
         first, last = _days(start, end)
         own = _usage(session, ("budget",), first, last, {})
         tree = _all_budgets(session)
-        below: dict[str, list[int]] = defaultdict(lambda: [0] * len(USAGE_SUMS))
+        below: dict[str, _Usage] = defaultdict(_Usage)
         for budget in tree:
             for name, _ in budget.lineage:
-                _add(below[name], own.get((budget.name,), ()))
+                below[name].add_all(own[budget.name,])
         return tuple(
             BudgetSpend(
                 budget=budget.name,
                 path=budget.path,
-                own=_summary((), (), own.get((budget.name,)) or [0] * len(USAGE_SUMS)),
-                subtree=_summary((), (), below[budget.name]),
+                own=own[budget.name,].summary(),
+                subtree=below[budget.name].summary(),
             )
             for budget in tree
         )
@@ -297,37 +298,52 @@ class Reports:
         return start, end
 
 
+class _Usage:
+    """Sums of usage by its units: quantities of different ones are never added."""
+
+    def __init__(self) -> None:
+        self.by_unit: dict[str, list[int]] = defaultdict(lambda: [0] * len(USAGE_SUMS))
+
+    def add(self, unit: str, sums: Iterable[int]) -> None:
+        held = self.by_unit[unit]
+        for place, value in enumerate(sums):
+            held[place] += value
+
+    def add_all(self, other: "_Usage") -> None:
+        for unit, sums in other.by_unit.items():
+            self.add(unit, sums)
+
+    def summary(self, keys: Sequence[str] = (), values: Sequence[str] = ()) -> UsageSummary:
+        nothing = [0] * len(USAGE_SUMS)
+        totals = map(sum, zip(nothing, *self.by_unit.values(), strict=True))
+        found = UsageSummary(
+            keys=dict(zip(keys, values, strict=True)),
+            **dict(zip(USAGE_SUMS, totals, strict=True)),
+        )
+        return found if len(self.by_unit) <= 1 else replace(found, quantity=None)
+
+
 def _usage(
     session: Session,
     keys: tuple[str, ...],
     start: str,
     end: str,
     filters: Mapping[str, str],
-) -> dict[tuple[str, ...], list[int]]:
-    """Return sums of usage by keys: folded days, and what is not folded in yet."""
-    sums: dict[tuple[str, ...], list[int]] = defaultdict(lambda: [0] * len(USAGE_SUMS))
-    rows = store.usage_by(session, keys=keys, start=start, end=end, filters=dict(filters))
-    for row in rows:
-        if row.records is not None:  # a sum over nothing, without keys
-            _add(sums[tuple(row[: len(keys)])], [int(value) for value in row[len(keys) :]])
+) -> dict[tuple[str, ...], _Usage]:
+    """Return usage by keys: folded days, and what is not folded in yet."""
+    found: dict[tuple[str, ...], _Usage] = defaultdict(_Usage)
+    rows = store.usage_by(
+        session, keys=("unit", *keys), start=start, end=end, filters=dict(filters)
+    )
+    for unit, *row in rows:
+        values, sums = tuple(row[: len(keys)]), [int(value) for value in row[len(keys) :]]
+        found[values].add(unit, sums)
     late = usage_by_key(session, store.used_between(session, store.folded(session), None))
     for values, added in late.items():
         fields = dict(zip(USAGE_KEYS, values, strict=True))
         if start <= fields["day"] < end and all(fields[k] == v for k, v in filters.items()):
-            _add(sums[tuple(fields[key] for key in keys)], added)
-    return dict(sums)
-
-
-def _add(sums: list[int], more: Iterable[int]) -> None:
-    for place, value in enumerate(more):
-        sums[place] += value
-
-
-def _summary(keys: Sequence[str], values: Sequence[str], sums: Sequence[int]) -> UsageSummary:
-    return UsageSummary(
-        keys=dict(zip(keys, values, strict=True)),
-        **dict(zip(USAGE_SUMS, sums, strict=True)),
-    )
+            found[tuple(fields[key] for key in keys)].add(fields["unit"], added)
+    return found
 
 
 def _all_budgets(session: Session) -> list[Budget]:

@@ -83,12 +83,12 @@ class UsageSummary:
 
     Attributes:
         keys: what it is summed by: the values of those, in the order that was asked for.
-        quantity: in the unit of the resource; adds up only where lines are by resource and unit.
+        quantity: in their unit; None where what is summed has several, since none adds up.
     """
 
     keys: Mapping[str, str]
     records: int
-    quantity: int
+    quantity: int | None
     cost_nusd: int
     burn_utok: int
     charge_utok: int

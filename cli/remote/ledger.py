@@ -330,7 +330,8 @@ def _print_books(title: str, name: str, lines: list[dict[str, Any]], held: str =
 
 def _figures(line: dict[str, Any], *more: str) -> tuple[Any, ...]:
     amounts = usd(line["cost_nusd"]), tokens(line["burn_utok"]), tokens(line["charge_utok"])
-    return (line["records"], *(line[name] for name in more), *amounts)
+    told = ("several units" if line[name] is None else line[name] for name in more)
+    return (line["records"], *told, *amounts)
 
 
 def _rounded(value: float | None, why_none: str) -> str:

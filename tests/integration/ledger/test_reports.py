@@ -3,6 +3,7 @@
 import random
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -246,6 +247,26 @@ def test_usage_is_summed_by_any_keys(books: Books) -> None:
         assert row.keys == {"provider": "openai"}
         while books.bank.do(books.summaries.advance):
             pass
+
+
+def test_quantities_of_different_units_are_never_added(bank: Bank) -> None:
+    bank.set_up()
+    bank.fund("wallet:acme.bot", 3_000 * TOKEN)
+    bank.admit()
+    one = line(100)
+    bank.settle("try-1", one, replace(one, unit="case", quantity=3), replace(one, quantity=20))
+    reports = Reports(clock=bank.clock)
+    for _ in range(2):
+        with bank.database.reading() as session:
+            (mixed,) = reports.usage_summary(session, by=("day", "provider", "owner"))
+            apart = reports.usage_summary(session, by=("day", "unit"))
+            (*_, spent) = reports.spend(session)
+            (root, *_) = reports.spend(session)
+        assert (mixed.records, mixed.quantity, mixed.cost_nusd) == (3, None, mixed.cost_nusd)
+        assert mixed.cost_nusd == sum(row.cost_nusd for row in apart) > 0
+        assert {row.keys["unit"]: row.quantity for row in apart} == {"case": 3, one.unit: 120}
+        assert (spent.own.quantity, root.subtree.quantity, root.own.quantity) == (None, None, 0)
+        bank.do(Summaries().advance)
 
 
 def test_usage_falls_on_the_operators_day(bank: Bank) -> None:
