@@ -20,6 +20,7 @@ from ledger.errors import (
     InsufficientFundsError,
 )
 from ledger.lending import Lending
+from ledger.loans import may_borrow
 from ledger.policy import Budget, IssuanceDecision
 from ledger.posting import Posting
 from ledger.store import budgets as budget_store
@@ -52,11 +53,10 @@ class Admission:
         attempts.check_bounds(request, decision.rate)
         limits = tuple(self._limits(session, budget, decision.day))
         lack = self._lack(session, request, budget, decision.day, limits)
-        known = store.attempt(session, request.attempt_id) if lack.is_locked else None
-        if known is not None:  # admitted by another transaction while we waited for the locks
-            return _same(known, request)
+        if lack is None:  # admitted by another transaction since we looked
+            return self._twin(session, request)
         transfers = self._take_holds(session, request, budget, decision.day, lack)
-        if transfers is None:  # admitted by another transaction since we looked
+        if transfers is None:  # the same
             return self._twin(session, request)
         *_, fiat_hold, token_hold = transfers
         attempt = attempts.admitted(
@@ -87,8 +87,11 @@ class Admission:
         budget: Budget,
         day: str,
         below_root: Sequence["_Limit"],
-    ) -> attempts.Lack:
+    ) -> attempts.Lack | None:
         """Find out what an admission lacks, if that is to be lent, and keep it locked so.
+
+        Returns:
+            None if another transaction admitted the attempt.
 
         Raises:
             BudgetExhaustedError: a limit down the tree does not cover it, and that is enforced.
@@ -99,6 +102,8 @@ class Admission:
             if limits:
                 raise BudgetExhaustedError(budget=limits[0], day=day, bound_nusd=added_nusd)
             return attempts.Lack()
+        if not journal.await_key(session, request.admission_key, at=self._clock.now()):
+            return None
         cause = request.cause
         fiat = budget.fiat_account(day)
         codes = (
@@ -110,11 +115,11 @@ class Admission:
             FIAT_SPENT.code(request.provider),
         )
         accounts = journal.lock_accounts(session, codes)
+        lack_utok = max(0, request.bound_utok - accounts[request.payer].available)
         return attempts.Lack(
-            is_locked=True,
             limits=limits,
             overrun_nusd=max(0, request.bound_nusd - accounts[fiat].available),
-            overdraft_utok=max(0, request.bound_utok - accounts[request.payer].available),
+            overdraft_utok=lack_utok if may_borrow(request.payer) else 0,
         )
 
     def _take_holds(

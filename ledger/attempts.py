@@ -23,6 +23,9 @@ from ledger.errors import BudgetExhaustedError, InsufficientFundsError, Unbounde
 from ledger.loans import Cause
 from ledger.policy import Budget, IssuanceDecision
 
+SCOPE = "attempt"
+"""Keeps the keys of what attempts post apart from others."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptRequest:
@@ -54,6 +57,11 @@ class AttemptRequest:
     def cause(self) -> Cause:
         """What money is lent for."""
         return Cause(budget=self.budget, owner=self.owner, reference=self.attempt_id)
+
+    @property
+    def admission_key(self) -> str:
+        """Key of the batch that admits it, with its scope."""
+        return f"{SCOPE}:{_admission_key(self)}"
 
 
 class AttemptStatus(StrEnum):
@@ -140,13 +148,11 @@ class Lack:
     """What an attempt's admission lacks, and observe-only mode lends.
 
     Attributes:
-        is_locked: whether the accounts were locked to find it out.
         limits: budgets below the root whose limits do not cover it; they hold no money.
         overrun_nusd: what the day's fiat budget lacks.
         overdraft_utok: what the payer lacks.
     """
 
-    is_locked: bool = False
     limits: tuple[str, ...] = ()
     overrun_nusd: int = 0
     overdraft_utok: int = 0
@@ -211,7 +217,7 @@ def check_bounds(request: AttemptRequest, rate: ExchangeRate) -> None:
 def admission(request: AttemptRequest, fiat_account: str, loans: tuple[Move, ...] = ()) -> Batch:
     """Return the two holds that admit an attempt, fiat and then tokens, after what is lent."""
     return Batch(
-        key=f"{request.attempt_id}:admit",
+        key=_admission_key(request),
         commands=(
             *loans,
             Hold(
@@ -329,6 +335,10 @@ def giving_back(
         *cause.give_back(cause.overdraft, attempt.payer, utok),
         *cause.give_back(attempt.overrun_account, attempt.fiat_account, nusd),
     )
+
+
+def _admission_key(request: AttemptRequest) -> str:
+    return f"{request.attempt_id}:admit"
 
 
 def _post_or_void(hold_id: str, amount: int) -> Command:

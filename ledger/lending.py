@@ -11,7 +11,7 @@ from ledger.alerts import AlertKind, Alerts
 from ledger.books import transfer_id
 from ledger.domain import Batch, Move, Transfer
 from ledger.errors import BudgetNotFoundError
-from ledger.loans import Cause, Enforcement, Loan, loans_of
+from ledger.loans import Cause, Enforcement, Loan, loans_of, may_borrow
 from ledger.posting import Posting
 from ledger.store import budgets as budget_store
 from ledger.store import journal
@@ -59,13 +59,11 @@ class Lending:
             TransferRejectedError: another rule refuses it.
             BudgetNotFoundError: there is no such budget.
         """
-        available_utok = move.amount
-        if self.is_observing:
-            accounts = journal.lock_accounts(session, [move.debit, move.credit, cause.overdraft])
-            available_utok = accounts[move.debit].available
-        lent_utok = self._known_loan(session, key)  # whatever the mode was then
-        if lent_utok is None:
-            lent_utok = max(0, move.amount - available_utok)
+        now = self._clock.now()
+        if self.is_observing and journal.await_key(session, f"{_SCOPE}:{key}", at=now):
+            lent_utok = self._lack(session, move, cause)
+        else:
+            lent_utok = self._known_loan(session, key)  # whatever the mode was then
         loan = cause.lend(cause.overdraft, move.debit, lent_utok)
         result = self._posting.post(session, Batch(key=key, commands=(*loan, move)))
         transfers = result.require()
@@ -73,12 +71,16 @@ class Lending:
             self.record(session, transfers, cause)
         return lent_utok
 
-    def _known_loan(self, session: Session, key: str) -> int | None:
-        """Return what was lent under a key before; None if it is new."""
+    def _lack(self, session: Session, move: Move, cause: Cause) -> int:
+        """Find out what a payer lacks, and keep it locked so."""
+        codes = [move.debit, move.credit, cause.overdraft]
+        available_utok = journal.lock_accounts(session, codes)[move.debit].available
+        return max(0, move.amount - available_utok) if may_borrow(move.debit) else 0
+
+    def _known_loan(self, session: Session, key: str) -> int:
+        """Return what was lent under a key before."""
         names = [transfer_id(f"{_SCOPE}:{key}", position) for position in (0, 1)]
         found = journal.transfers_by_id(session, names)
-        if not found:
-            return None
         return found[names[0]].amount if len(found) == len(names) else 0
 
     def give_back(

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from core.ids import derived_id
 from core.money import Currency
-from ledger.accounts import OVERDRAFT, class_of
+from ledger.accounts import ESCROW, OVERDRAFT, WALLET, class_of
 from ledger.domain import Move, Transfer
 
 LOAN_RETURN = "loan_return"
@@ -81,6 +81,11 @@ class Loan:
     transfer: str
 
 
+def may_borrow(account: str) -> bool:
+    """Return whether an account is lent tokens: one that pays for work is."""
+    return class_of(account) in (WALLET, ESCROW)
+
+
 def loans_of(transfers: Iterable[Transfer], cause: Cause) -> list[Loan]:
     """Return the records of those transfers that lend or give back."""
     return [
@@ -92,7 +97,7 @@ def loans_of(transfers: Iterable[Transfer], cause: Cause) -> list[Loan]:
             amount=amount,
             budget=cause.budget,
             owner=cause.owner,
-            reference=cause.reference,
+            reference=transfer.reference,
             transfer=transfer.id,
         )
         for transfer in transfers

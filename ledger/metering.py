@@ -61,7 +61,7 @@ class Metering:
         """
         self._clock = clock
         self._alerts = alerts or Alerts(clock=clock)
-        self._posting = Posting(clock=clock, scope="attempt")
+        self._posting = Posting(clock=clock, scope=attempts.SCOPE)
         self.lending = Lending(clock=clock, alerts=self._alerts, enforcement=enforcement)
         self._admission = Admission(
             clock=clock, posting=self._posting, alerts=self._alerts, lending=self.lending

@@ -6,7 +6,7 @@ from datetime import datetime
 from json.encoder import encode_basestring
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, or_, select, update
+from sqlalchemy import Row, Select, bindparam, delete, or_, select, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.orm import Session
 
@@ -54,6 +54,19 @@ def claim_batches(session: Session, hashes: Mapping[str, str], *, at: datetime) 
         text=text,
     )
     return set(insert_missing(session, batches, rows))
+
+
+def await_key(session: Session, key: str, *, at: datetime) -> bool:
+    """Return whether no batch has the key, and keep it so until the session ends.
+
+    For who must lock accounts before it knows what to post: keys come before accounts in every
+    posting, and another order would let two deadlock. The row goes again at once, so that the
+    posting finds the key free; others wait for the transaction that made it, as for any claim.
+    """
+    if not claim_batches(session, {key: ""}, at=at):
+        return False
+    session.execute(delete(batches).where(batches.c.key == key))
+    return True
 
 
 def batches_by_key(session: Session, keys: Iterable[str]) -> dict[str, StoredBatch]:

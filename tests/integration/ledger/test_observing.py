@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from aem.proof.audit import verify_export
@@ -448,3 +449,39 @@ class TestPaying:
     def test_nothing_back_is_nothing(self, funded: Bank) -> None:
         self.give_back(funded, 0)
         check(funded)
+
+
+def test_processes_that_differ_do_not_deadlock_on_the_same_work(funded: Bank) -> None:
+    """Nobody tries again here: a deadlock is an error. Both claim the key before they lock."""
+    observed, names, errors = funded.observing, [f"try-{n}" for n in range(25)], []
+
+    def pay(bank: Bank, name: str) -> None:
+        move = Move(debit=WALLET, credit=f"escrow:{name}", amount=1, kind="escrow", reference=name)
+        cause = Cause(budget="acme", owner="acme.bot", reference=name)
+        bank.do(bank.metering.lending.pay, key=name, move=move, cause=cause)
+
+    def work(bank: Bank) -> None:
+        for name in names:
+            try:
+                bank.admit(name, bound_nusd=USD // 100, bound_utok=10 * TOKEN)
+                pay(bank, name)
+            except DBAPIError as error:
+                errors.append(str(error))
+
+    threads = [threading.Thread(target=work, args=(b,)) for b in (funded, observed) * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert funded.balance(WALLET) == 3_000 * TOKEN - len(names)
+    assert funded.account(WALLET).debits_held == len(names) * 10 * TOKEN
+    check(funded)
+
+
+def test_only_who_pays_for_work_is_lent_tokens(observed: Bank) -> None:
+    with pytest.raises(InsufficientFundsError):
+        observed.admit(payer="reward-pool:acme", bound_nusd=12 * USD, bound_utok=12_000 * TOKEN)
+    with pytest.raises(InsufficientFundsError):
+        observed.admit(payer="reward-pool:acme")
+    assert lent(observed) == (0, 0)

@@ -177,7 +177,7 @@ def test_what_is_lent_comes_before_the_holds() -> None:
     ("lack", "reasons"),
     [
         (Lack(), ()),
-        (Lack(is_locked=True, limits=("acme.bot",)), ("budget_exhausted",)),
+        (Lack(limits=("acme.bot",)), ("budget_exhausted",)),
         (Lack(overrun_nusd=1), ("budget_exhausted",)),
         (Lack(limits=("acme.bot",), overrun_nusd=1), ("budget_exhausted",)),
         (Lack(overdraft_utok=1), ("insufficient_funds",)),

@@ -20,6 +20,7 @@ def transfer(number: int, debit: str, credit: str, **changed: object) -> Transfe
         "amount": 7,
         "currency": Currency.UTOK,
         "kind": "loan",
+        "reference": "try",
         "phase": Phase.POSTED,
         "at": NOW,
     }
