@@ -88,7 +88,8 @@ def test_thresholds_are_told_once_each_signed_and_to_both(
     }
     slack = [one.json() for one in receiver.received if one.path == "/slack"]
     assert [set(one) for one in slack] == [{"text"}, {"text"}]
-    assert "80 % of the day's budget of acme" in slack[1]["text"]
+    assert "85 % of the day's budget of acme" in slack[1]["text"]
+    assert "past its mark of 80 %" in slack[1]["text"]
     for one in receiver.received:
         signed = one.headers.get("X-AEM-Signature")
         assert (signed is not None) is (one.path != "/slack")
