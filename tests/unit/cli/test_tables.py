@@ -29,8 +29,11 @@ FIAT = "fiat-budget:support-engineering:2026-01-05"
 MODEL = "provider/some-large-instruct-2026-01-05"
 WORDS = "a long sentence in which nothing but spaces may be broken, however long it becomes"
 LAST = {"next_cursor": None}
+HOLD = "tra_01j9qk3m8t2x5v7w9y1z3b5d7e"
 TRANSFERS = [
     {
+        "id": TRANSFER,
+        "hold_id": hold_id,
         "at": AT,
         "kind": "suspense_released",
         "phase": "posted",
@@ -41,7 +44,10 @@ TRANSFERS = [
         "memo": "",
         "reference": ATTEMPT,
     }
-    for amount, currency, debit in ((UTOK, "utok", f"escrow:{ORDER}"), (NUSD, "nusd", FIAT))
+    for amount, currency, debit, hold_id in (
+        (UTOK, "utok", f"escrow:{ORDER}", None),
+        (NUSD, "nusd", FIAT, HOLD),
+    )
 ]
 FIGURES = {
     "records": 1_234_567,
@@ -64,12 +70,27 @@ SHARE = {"value": 0.9512, "exact": "1234567/1297904"}
 
 CASES: dict[str, tuple[Mapping[str, Any], list[str]]] = {
     "ledger accounts": (
-        {"items": [{"code": WALLET, "balance": UTOK, "currency": "utok"}], **LAST},
-        [WALLET, f"{TOKENS} tok"],
+        {
+            "items": [
+                {"code": WALLET, "balance": UTOK, "debits_held": UTOK + 1, "currency": "utok"}
+            ],
+            **LAST,
+        },
+        [WALLET, f"{TOKENS} tok", "987654321.123457 tok"],
     ),
     "ledger transfers": (
         {"items": TRANSFERS, **LAST},
-        [AT_SHORT, f"{TOKENS} tok", f"{USD} USD", f"escrow:{ORDER}", WALLET, FIAT, ATTEMPT],
+        [
+            AT_SHORT,
+            f"{TOKENS} tok",
+            f"{USD} USD",
+            f"escrow:{ORDER}",
+            WALLET,
+            FIAT,
+            ATTEMPT,
+            TRANSFER,
+            f"{TRANSFER} of {HOLD}",
+        ],
     ),
     f"ledger transfers --account {FIAT}": (
         {"items": TRANSFERS, **LAST},
@@ -119,7 +140,7 @@ CASES: dict[str, tuple[Mapping[str, Any], list[str]]] = {
         [AT_SHORT, f"{MODEL}:output", "123456789012 tokens", USD, "987654321.123457"],
     ),
     "ledger balances": (
-        {"items": [{"account": WALLET, **BOOKS}], **LAST},
+        {"items": [{"account": WALLET, "held": NUSD + 2, **BOOKS}], **LAST},
         [WALLET, f"{USD} USD", f"-{USD} USD", "123456789.987654322 USD"],
     ),
     "ledger trial-balance": (
