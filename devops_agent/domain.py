@@ -86,7 +86,8 @@ class OrderMoney:
 
     ``escrowed = fee + metered + returned``; ``refunded`` is what the buyer got back in all:
     `returned` from escrow and, after a failure of the service, `metered` from the reserve, less
-    what is `repaid` of what observe-only mode had `lent` for the escrow.
+    what is `repaid` of what observe-only mode had `lent` for the escrow; never below zero, since
+    what lent tokens would pay of a fee or premium is repaid too.
     """
 
     escrowed_utok: int
@@ -105,7 +106,7 @@ class OrderMoney:
     @property
     def refunded_utok(self) -> int:
         """What the buyer got back."""
-        return self.returned_utok + self.compensated_utok - self.repaid_utok
+        return max(0, self.returned_utok + self.compensated_utok - self.repaid_utok)
 
     @property
     def owed_utok(self) -> int:

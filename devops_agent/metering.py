@@ -135,9 +135,16 @@ class Engagement:
 
 @dataclass(frozen=True, kw_only=True)
 class Rest:
-    """What an escrow had left at its end, and how much of that gave a loan back."""
+    """What an escrow had left at its end, beyond the fee.
+
+    Attributes:
+        rest_utok: what was left, whoever got it; below zero if the fee was not covered.
+        lent_utok: what was lent for the order and its attempts, and not given back before.
+        repaid_utok: what of that was given back, premiums included.
+    """
 
     rest_utok: int
+    lent_utok: int
     repaid_utok: int
 
 
@@ -403,21 +410,37 @@ class OrderMetering:
         return paid_utok
 
     def close_escrow(self, session: Session, order: Order, *, fee_utok: int) -> "Rest":
-        """Pay the fee to the treasury, give back what was lent, and pay the buyer the rest."""
-        rest_utok = self._ledger.account(session, _escrow(order)).available - fee_utok
-        repaid_utok = min(rest_utok, order.money.lent_utok)
-        self._metering.lending.give_back(
-            session,
-            key=f"return:{order.id}",
-            account=_escrow(order),
-            cause=_cause(order),
-            amount_utok=repaid_utok,
-        )
+        """Give back what was lent, then pay the treasury, and then the buyer.
+
+        Premiums that gave a loan back while there were tokens of the buyer's own are paid now, as
+        far as these reach; so what is lent becomes nobody's.
+        """
+        available_utok = self._ledger.account(session, _escrow(order)).available
+        debts = self._metering.lending.debts(session, owner=order.payer, order=order.id)
+        left_utok = available_utok
+        for reference, owed_utok in debts.items():
+            amount_utok = min(left_utok, owed_utok)
+            self._metering.lending.give_back(
+                session,
+                key=f"return:{reference}",
+                account=_escrow(order),
+                cause=replace(_cause(order), reference=reference),
+                amount_utok=amount_utok,
+            )
+            left_utok -= amount_utok
+        premium_utok = order.money.lent_utok - debts.pop(order.id, 0)
+        due_utok = min(fee_utok + premium_utok, left_utok)
         treasury = self._budgets.budget(session, order.budget).treasury
-        self._move(session, order, _payout(order, "fee", treasury, fee_utok))
+        self._move(session, order, _payout(order, "fee", treasury, min(fee_utok, due_utok)))
+        late_utok = max(0, due_utok - fee_utok)
+        self._move(session, order, _payout(order, "premium", treasury, late_utok))
         wallet = WALLET.code(order.payer)
-        self._move(session, order, _payout(order, "refund", wallet, rest_utok - repaid_utok))
-        return Rest(rest_utok=rest_utok, repaid_utok=repaid_utok)
+        self._move(session, order, _payout(order, "refund", wallet, left_utok - due_utok))
+        return Rest(
+            rest_utok=available_utok - fee_utok,
+            lent_utok=order.money.lent_utok + sum(debts.values()),
+            repaid_utok=premium_utok + available_utok - left_utok,
+        )
 
     def _end(self, session: Session, attempt_id: str) -> PriceVector:
         """Release the attempt's lease; return the prices that it was admitted at."""

@@ -59,5 +59,6 @@ class Settlement:
             fee_utok=fee_utok,
             returned_utok=closed.rest_utok - compensated_utok,
             compensated_utok=compensated_utok,
+            lent_utok=closed.lent_utok,
             repaid_utok=closed.repaid_utok,
         )

@@ -90,7 +90,8 @@ class Attempt:
         outcome_hash: digest of what it was ended with; "" before that.
         cost_nusd: what the provider bills; of a lost attempt, the bound.
         burn_utok: tokens burned for it, by whoever bore it.
-        charge_utok: what the payer paid: the burn and the congestion premium.
+        charge_utok: what the payer was charged: the burn and the congestion premium. The part
+            of the premium that lent tokens would pay goes back to their lender.
         overbilled_nusd: what the provider bills above the bound.
         shortfall_utok: what a lost attempt should have burned and the reserve did not have.
         overdraft_utok: what observe-only mode lent the payer at the admission; see `ledger.loans`.
@@ -268,10 +269,23 @@ def admitted(
     )
 
 
+def lent_premium_utok(attempt: Attempt, *, burn_utok: int, charge_utok: int) -> int:
+    """Return how much of a premium would be paid with what was lent for the attempt.
+
+    The payer's own tokens are burned first. A premium is no cost: paid with lent tokens, it would
+    make them the budget's own.
+    """
+    lent_utok = attempt.overdraft_utok - (attempt.bound_utok - charge_utok)
+    return max(0, min(lent_utok, charge_utok - burn_utok))
+
+
 def settlement(
     attempt: Attempt, billing: Billing, *, burn_utok: int, premium_utok: int
 ) -> tuple[Command, ...]:
-    """Return what settles an attempt: the burn for its cost, the premium for its budget."""
+    """Return what settles an attempt: the burn for its cost, the premium for its budget.
+
+    The premium is without what of it gives loans back.
+    """
     return (
         _post_or_void(attempt.fiat_hold_id, billing.posted_nusd),
         _post_or_void(attempt.token_hold_id, burn_utok),
@@ -325,7 +339,7 @@ def giving_back(
     Args:
         attempt: which ends.
         freed_nusd: what of its fiat bound was not posted.
-        freed_utok: what of its token bound was not charged.
+        freed_utok: what of its token bound is not burned, and pays no premium.
         owed_nusd: what its day owes.
     """
     cause = attempt.cause

@@ -97,6 +97,10 @@ class Lending:
             if not result.is_replay:
                 self.record(session, result.require(), cause)
 
+    def debts(self, session: Session, *, owner: str, order: str) -> dict[str, int]:
+        """Return what an owner owes in utok for an order and its attempts, by identifier."""
+        return store.debts(session, owner=owner, reference=order)
+
     def record(self, session: Session, transfers: Sequence[Transfer], cause: Cause) -> None:
         """Write and seal the records of those transfers that lend or give back; tell of loans."""
         loans = loans_of(transfers, cause)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from aem.proof import canonical_json, digest_of
 from core.clock import Clock
 from ledger import attempts, sealing
-from ledger.accounts import BURN, FIAT_SPENT, OPERATOR_LOSS, RESERVE, SUSPENSE, TREASURY
+from ledger.accounts import BURN, ESCROW, FIAT_SPENT, OPERATOR_LOSS, RESERVE, SUSPENSE, TREASURY
 from ledger.admission import Admission
 from ledger.alerts import AlertKind, Alerts
 from ledger.attempts import Attempt, AttemptRequest, AttemptStatus
@@ -21,7 +21,7 @@ from ledger.errors import (
     UsageError,
 )
 from ledger.lending import Lending
-from ledger.loans import LOAN_RETURN, Enforcement
+from ledger.loans import LOAN_RETURN, Cause, Enforcement
 from ledger.posting import Posting
 from ledger.store import journal
 from ledger.store import metering as store
@@ -95,7 +95,8 @@ class Metering:
 
         The fiat cost goes from the day's budget to the provider's account, and ceil(kappa x cost)
         is burned from the payer; what the market price is above the base price goes to the
-        budget's treasury; the rest of both holds is freed. A cost above its bound is the
+        budget's treasury, or to the lender if it would be paid with lent tokens; the rest of both
+        holds is freed. A cost above its bound is the
         operator's loss, and lowers what the day has left. Without lines nothing was used.
 
         Raises:
@@ -110,22 +111,36 @@ class Metering:
         if attempt.status is not AttemptStatus.ADMITTED:
             return _ended(attempt, outcome)
         charge = charge_of(attempt, lines)
-        accounts = self._lock_ending(session, attempt, _settlement_accounts(attempt))
+        codes = _settlement_accounts(attempt)
+        order = _order_cause(attempt) if charge.charge_utok > charge.burn_utok else None
+        if order and store.owed(session, order):
+            codes += (order.overdraft,)
+        accounts = self._lock_ending(session, attempt, codes)
         billing = attempts.billing_of(
             cost_nusd=charge.cost_nusd,
             bound_nusd=attempt.bound_nusd,
             rest_nusd=accounts[attempt.fiat_account].available,
         )
-        commands = attempts.settlement(
-            attempt,
-            billing,
-            burn_utok=charge.burn_utok,
-            premium_utok=charge.charge_utok - charge.burn_utok,
-        ) + attempts.giving_back(
-            attempt,
-            freed_nusd=attempt.bound_nusd - billing.posted_nusd,
-            freed_utok=attempt.bound_utok - charge.charge_utok,
-            owed_nusd=_owed_nusd(attempt, accounts),
+        lent_utok = attempts.lent_premium_utok(
+            attempt, burn_utok=charge.burn_utok, charge_utok=charge.charge_utok
+        )
+        premium_utok = charge.charge_utok - charge.burn_utok - lent_utok
+        to_lender: tuple[Command, ...] = ()
+        if order:
+            repaid_utok = min(premium_utok, store.owed(session, order))
+            to_lender = order.give_back(order.overdraft, attempt.payer, repaid_utok)
+            premium_utok -= repaid_utok
+        commands = (
+            *attempts.settlement(
+                attempt, billing, burn_utok=charge.burn_utok, premium_utok=premium_utok
+            ),
+            *attempts.giving_back(
+                attempt,
+                freed_nusd=attempt.bound_nusd - billing.posted_nusd,
+                freed_utok=attempt.bound_utok - charge.charge_utok + lent_utok,
+                owed_nusd=_owed_nusd(attempt, accounts),
+            ),
+            *to_lender,
         )
         ended = replace(
             attempt,
@@ -266,6 +281,13 @@ def _told(attempt: Attempt, *names: str) -> dict[str, Any]:
 def _owed_nusd(attempt: Attempt, accounts: Mapping[str, Account]) -> int:
     lender = accounts.get(attempt.overrun_account)
     return 0 if lender is None else -lender.balance
+
+
+def _order_cause(attempt: Attempt) -> Cause | None:
+    """Return what an attempt's order is lent tokens for, if its own escrow pays."""
+    if not attempt.reference or attempt.payer != f"{ESCROW.prefix}:{attempt.reference}":
+        return None
+    return Cause(budget=attempt.budget, owner=attempt.owner, reference=attempt.reference)
 
 
 def _hold_accounts(attempt: Attempt) -> tuple[str, ...]:

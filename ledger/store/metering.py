@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from core.money import Currency
 from ledger.attempts import Attempt, AttemptStatus
+from ledger.loans import Cause
 from ledger.store.bulk import Rows, insert_rows
 from ledger.store.tables import attempts, budgets, loans, log_entries, row_of, usage
 from ledger.usage import UsageRecord
@@ -85,6 +86,32 @@ def lent(session: Session, *, path: str, currency: Currency) -> int:
             loans.c.currency == currency.value,
             or_(budgets.c.path == path, budgets.c.path.startswith(f"{path}/", autoescape=True)),
         )
+    )
+    return int(session.execute(query).scalar_one())
+
+
+def debts(session: Session, *, owner: str, reference: str) -> dict[str, int]:
+    """Return what an owner owes in tokens for an order and its attempts, by their identifiers."""
+    of_order = select(attempts.c.id).where(attempts.c.reference == reference)
+    query = (
+        select(loans.c.reference, func.sum(loans.c.amount))
+        .where(
+            loans.c.currency == Currency.UTOK.value,
+            loans.c.owner == owner,
+            or_(loans.c.reference == reference, loans.c.reference.in_(of_order)),
+        )
+        .group_by(loans.c.reference)
+        .order_by(loans.c.reference)
+    )
+    return {name: int(utok) for name, utok in session.execute(query) if utok}
+
+
+def owed(session: Session, cause: Cause) -> int:
+    """Return what is owed in tokens for one attempt or order."""
+    query = select(func.coalesce(func.sum(loans.c.amount), 0)).where(
+        loans.c.currency == Currency.UTOK.value,
+        loans.c.owner == cause.owner,
+        loans.c.reference == cause.reference,
     )
     return int(session.execute(query).scalar_one())
 

@@ -438,11 +438,12 @@ class LedgerModel:
         over = cost - within
         recovered = min(over, self.books.accounts[fiat].available)
         self._close(name, within, burn)
-        self._move(request.payer, f"treasury:{request.budget}", charge - burn)
+        lent = max(0, min(found.overdraft_utok - request.bound_utok + charge, charge - burn))
+        self._move(request.payer, f"treasury:{request.budget}", charge - burn - lent)
         self._move("operator-loss", f"fiat-spent:{request.provider}", over)
         self._move(fiat, "operator-loss", recovered)
         found.liability_nusd = within + recovered
-        self._give_back(found, request.bound_nusd - within, request.bound_utok - charge)
+        self._give_back(found, request.bound_nusd - within, request.bound_utok - charge + lent)
 
     def lose(self, name: str) -> None:
         found = self._ending(name, "lost")

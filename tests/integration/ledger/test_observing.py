@@ -96,7 +96,7 @@ def test_a_day_lends_itself_what_it_lacks(observed: Bank) -> None:
     [
         pytest.param(0, 0, 0, id="nothing"),
         pytest.param(1_000, 0, 0, id="within what there was"),
-        pytest.param(11_000, 9_000 * TOKEN, USD, id="under the bound"),
+        pytest.param(11_000, 8_000 * TOKEN, USD, id="under the bound"),
         pytest.param(12_000, 9_000 * TOKEN, 2 * USD, id="at the bound"),
         pytest.param(13_000, 9_000 * TOKEN, 2 * USD, id="above the bound"),
     ],
@@ -127,7 +127,53 @@ def test_usage_cites_what_paid_for_it_and_not_what_was_given_back(observed: Bank
     kinds = {one.id: one.kind for one in moved}
     assert sorted(kinds.values()).count("loan_return") == 2
     cited = {kinds[name] for name in record.transfers}
-    assert cited == {"metered_cost", "metered_burn", "premium"}
+    assert cited == {"metered_cost", "metered_burn"}  # lent tokens pay no premium
+
+
+@pytest.mark.parametrize(
+    ("used", "owed_utok", "premium_utok"),
+    [(2_000, 0, 400), (2_900, 0, 100), (4_000, 1_000, 0), (11_000, 8_000, 0)],
+)
+def test_lent_tokens_are_burned_or_given_back_and_make_no_treasury_rich(
+    observed: Bank, used: int, owed_utok: int, premium_utok: int
+) -> None:
+    observed.admit(bound_nusd=12 * USD, bound_utok=12_000 * TOKEN)
+    ended = observed.settle("try-1", line(used))
+    assert ended.charge_utok == min(used * 12 // 10, 12_000) * TOKEN  # the price stays
+    assert lent(observed)[0] == owed_utok * TOKEN
+    assert observed.balance("treasury:acme.bot") == premium_utok * TOKEN
+    check(observed)
+
+
+def test_an_order_that_was_lent_its_escrow_pays_no_premium_with_it(observed: Bank) -> None:
+    cause = Cause(budget="acme", owner="acme.bot", reference="order-1")
+    move = Move(
+        debit=WALLET,
+        credit="escrow:order-1",
+        amount=3_150 * TOKEN,
+        kind="escrow",
+        reference="order-1",
+    )
+    observed.do(observed.metering.lending.pay, key="k", move=move, cause=cause)
+    for number, rest_utok in enumerate((50, 0)):
+        observed.admit(f"try-{number}", payer="escrow:order-1")
+        observed.settle(f"try-{number}", line(500))  # 500 burned, a premium of 100
+        assert lent(observed)[0] == rest_utok * TOKEN
+    assert observed.balance("treasury:acme.bot") == 50 * TOKEN
+    assert observed.balance("escrow:order-1") == 1_950 * TOKEN
+    check(observed)
+
+
+def test_debts_of_an_order_are_its_own_and_its_attempts(observed: Bank) -> None:
+    cause = Cause(budget="acme", owner="acme.bot", reference="order-1")
+    named: dict[str, Any] = {"kind": "escrow", "reference": "order-1"}
+    move = Move(debit=WALLET, credit="escrow:order-1", amount=3_100 * TOKEN, **named)
+    observed.do(observed.metering.lending.pay, key="k", move=move, cause=cause)
+    observed.admit(payer="escrow:order-1", bound_utok=3_105 * TOKEN)
+    observed.admit("other", payer="escrow:other", reference="other")
+    with observed.database.reading() as session:
+        found = observed.metering.lending.debts(session, owner="acme.bot", order="order-1")
+    assert found == {"order-1": 100 * TOKEN, "try-1": 5 * TOKEN}
 
 
 def test_a_released_attempt_gives_all_back(observed: Bank) -> None:
