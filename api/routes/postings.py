@@ -16,6 +16,7 @@ from core.money import MAX_AMOUNT
 from core.principals import Role
 from ledger import (
     Batch,
+    BatchError,
     Hold,
     Move,
     Outcome,
@@ -26,6 +27,15 @@ from ledger import (
 )
 
 router = APIRouter(prefix="/api/v1/ledger", tags=["money"])
+
+RESERVED_KINDS = frozenset(
+    (
+        *("allocation", "amends", "burn_by_reserve", "escrow", "fee", "issuance", "loan"),
+        *("loan_return", "metered_burn", "metered_cost", "overbilled", "overbilled_recovery"),
+        *("premium", "refund", "reversal", "suspense", "suspense_billed", "suspense_released"),
+    )
+)
+"""Kinds of the service's own transfers: who reads one knows what made it."""
 
 Amount = Annotated[int, Field(gt=0, le=MAX_AMOUNT, strict=True)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -49,7 +59,15 @@ class _Movement(_Command):
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The ledger's own names for what a move and a hold have in common."""
+        """The ledger's own names for what a move and a hold have in common.
+
+        Raises:
+            BatchError: the kind is one of the service's own.
+        """
+        if self.kind in RESERVED_KINDS:
+            raise BatchError(
+                f"transfers of the kind {self.kind} are the service's own: name another"
+            )
         return {
             "debit": self.debit,
             "credit": self.credit,

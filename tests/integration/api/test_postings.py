@@ -1,10 +1,15 @@
 """Operators' transfers over HTTP, from the client that commands use."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import ledger
 from aem.client import ApiError
+from api.routes.postings import RESERVED_KINDS
+from ledger.loans import LOAN_RETURN
 from tests.fakes.running_service import RunningService
 from tests.fakes.threads import together
 
@@ -85,6 +90,8 @@ def test_a_key_posts_once_for_its_operator(service: RunningService) -> None:
         ([], "bad_batch"),
         ([movement("move", 1, is_linked=True), movement("move", 1)], "bad_batch"),
         ([movement("move", 1, kind="Bad Kind")], "bad_batch"),
+        ([movement("move", 1, kind="loan")], "bad_batch"),
+        ([movement("hold", 1, kind="loan_return")], "bad_batch"),
         ([movement("move", 0)], "invalid_request"),
         ([movement("move", 1) | {"memo": ""}], "invalid_request"),
         ([movement("steal", 1)], "invalid_request"),
@@ -97,3 +104,13 @@ def test_what_is_no_batch_is_refused(
     with pytest.raises(ApiError) as refused:
         service.operator.post_transfers(commands)
     assert (refused.value.status, refused.value.reason) == (400, reason)
+
+
+def test_every_kind_of_the_services_own_transfers_is_reserved() -> None:
+    source = Path(ledger.__file__).parent
+    folders = (source, source.parent / "devops_agent")
+    text = "".join(path.read_text() for folder in folders for path in folder.glob("*.py"))
+    named = set(re.findall(r'kind="([a-z_]+)"', text)) - {"progress"}
+    assert {"escrow", "allocation", "refund", "amends", "issuance"} <= named
+    assert named <= RESERVED_KINDS
+    assert {"loan", LOAN_RETURN, "premium", "fee", "suspense_billed"} <= RESERVED_KINDS
