@@ -206,10 +206,11 @@ def _prepare_postgresql(connection: DBAPIConnection, _record: ConnectionPoolEntr
 
     At PostgreSQL's default, 4, a posting read the whole table of accounts to find two dozen.
     """
+    connection.autocommit = True  # for the session, not for a transaction
     cursor = connection.cursor()
     cursor.execute("SET random_page_cost = 1.1")
     cursor.close()
-    connection.commit()
+    connection.autocommit = False
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:

@@ -1,12 +1,17 @@
 """Processes that run a function of `order_process`, and how they ended."""
 
 import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
 from typing import Any
 
 TIMEOUT_S = 120.0
+
+_READING = threading.Lock()
+"""To start a process is to look at all others: of two who read how one ended, one gets 255."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +35,14 @@ def run_process(
 ) -> Ending:
     """Run a function in a fresh process and wait for its end."""
     process = processes.Process(target=function, args=arguments)
-    process.start()
+    with _READING:
+        process.start()
     pid = process.pid or 0
-    process.join(TIMEOUT_S)
-    code = process.exitcode
-    if code is None:
-        process.kill()
-        process.join()
-    process.close()
+    wait([process.sentinel], TIMEOUT_S)
+    with _READING:
+        code = process.exitcode
+        if code is None:
+            process.kill()
+            process.join()
+        process.close()
     return Ending(code=code, pid=pid)

@@ -107,7 +107,7 @@ def test_a_log_has_a_line_for_each_item_and_a_table_at_the_end(
     assert any("acme/log accepted, " in line for line in lines[:2])
     assert any("refused: bad_item" in line and "has no folder" in line for line in lines[:2])
     assert lines[2].startswith("1 accepted, 1 refused")
-    assert [cell.strip() for cell in lines[3].split("┃")] == [
+    assert [cell.strip() for cell in lines[3].split("│")] == [
         *("artifact", "outcome", "reason", "tokens", "seconds")
     ]
 
