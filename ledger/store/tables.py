@@ -75,7 +75,7 @@ transfers = Table(
     CheckConstraint("amount > 0", name="amount"),
     CheckConstraint("debit <> credit", name="accounts"),
     # A posting holds both accounts locked. PostgreSQL would look each of them up again, row by
-    # row, which is a quarter of its work; SQLite does it at no price.
+    # row, which is a quarter of its work.
     *(
         ForeignKeyConstraint([side], [accounts.c.code], info={"only_on": "sqlite"}).ddl_if(
             dialect="sqlite"

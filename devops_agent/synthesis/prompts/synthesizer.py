@@ -1,6 +1,7 @@
 """The synthesizer of prompts: constraint, demonstrations, instructions; races decide."""
 
 import json
+import math
 import random
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -111,7 +112,8 @@ class _Search:
         parts = moves.split(best.messages)
         base = best if parts is None else best.moved("split", messages=parts)
         variants = list(moves.sets(base, self._material.demonstrations, self._generator))
-        return variants[:: -(-len(variants) // self._races.affordable_field) or 1]  # of all sizes
+        step = math.ceil(len(variants) / self._races.affordable_field)
+        return variants[:: max(1, step)]  # some of every size
 
     def _found(self) -> SynthesisResult:
         races = self._races

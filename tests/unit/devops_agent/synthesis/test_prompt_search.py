@@ -251,8 +251,6 @@ def test_a_budget_that_ends_keeps_what_was_found() -> None:
 def test_a_small_budget_is_not_spent_on_first_heats() -> None:
     result, _ = search(known=traces(), runs=80)
     assert result.candidates[0].dev_loss == 0.0
-    tried = {name for name in result.statistics.families if name.startswith("demonstrations")}
-    assert tried == {"demonstrations"}
 
 
 def test_no_budget_no_cases_and_no_gain_are_said() -> None:
