@@ -36,6 +36,7 @@ class BudgetState:
         decision: what opened today; None before the day's first use.
         fiat: today's fiat account of the tree.
         taken_nusd: what the budget and all below it take of the day, posted or held.
+        left: what it may still take of the day; None before the root's first setting.
         beyond_nusd: what today's work takes above the budget's limit, which observe-only mode
             alone lets happen; the root's is lent.
         lent_utok: what was lent in tokens for this budget and all below it, and not given back.
@@ -50,8 +51,21 @@ class BudgetState:
     reserve: Account
     fiat: Account
     taken_nusd: int
+    left: "Left | None"
     beyond_nusd: int
     lent_utok: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """What a budget may still take of the day, by its own limit and all above it.
+
+    Attributes:
+        limit_of: the budget whose limit leaves the least: this one, or one above it.
+    """
+
+    amount_nusd: int
+    limit_of: str
 
 
 class Budgets:
@@ -74,13 +88,13 @@ class Budgets:
         parent: str | None = None,
         time_zone: str | None = None,
     ) -> Budget:
-        """Make a budget, or return the one that is there with the same properties.
+        """Make a budget, or return the one that is there if it has the properties asked for.
 
         Args:
             session: the caller's transaction.
             name: ``team`` or ``team.agent``.
-            parent: None for the root, of which there is one.
-            time_zone: of the root, IANA name (default UTC); the others take their parent's.
+            parent: None for a new root, of which there is one, or one that is there.
+            time_zone: of a new root, IANA name (default UTC); the others take their parent's.
 
         Raises:
             BudgetSettingError: a bad name or time zone, or the tree gets too deep.
@@ -184,16 +198,18 @@ class Budgets:
         found = journal.accounts_by_code(session, codes)
         treasury, reserve, fiat = (found.get(code, journal.new_account(code)) for code in codes)
         taken_nusd = metering_store.liability_nusd(session, day=day, path=budget.path)
+        decision = store.decision(session, name=budget.root, day=day)
         return BudgetState(
             budget=budget,
             day=day,
             setting=setting,
             next_setting=latest if latest != setting else None,
-            decision=store.decision(session, name=budget.root, day=day),
+            decision=decision,
             treasury=treasury,
             reserve=reserve,
             fiat=fiat,
             taken_nusd=taken_nusd,
+            left=_left(session, budget, day, fiat if decision else None),
             beyond_nusd=_beyond_nusd(session, budget, day, setting, taken_nusd),
             lent_utok=metering_store.lent(session, path=budget.path, currency=Currency.UTOK),
         )
@@ -290,6 +306,22 @@ class Budgets:
         return self._posting.post(session, batch).require()[0]
 
 
+def _left(session: Session, budget: Budget, day: str, fiat: Account | None) -> Left | None:
+    """Find the limit that leaves the least; `fiat` is the day's account, if the day is open."""
+    found = []
+    for name, path in budget.lineage:
+        setting = store.latest_setting(session, name, effective_by=day)
+        if name == budget.root and setting is None:
+            return None
+        if name == budget.root and fiat is not None:
+            found.append(Left(amount_nusd=fiat.available, limit_of=name))
+        elif setting is not None:
+            taken_nusd = metering_store.liability_nusd(session, day=day, path=path)
+            left_nusd = max(0, setting.daily_limit_nusd - taken_nusd)
+            found.append(Left(amount_nusd=left_nusd, limit_of=name))
+    return min(found, key=lambda left: left.amount_nusd)
+
+
 def _beyond_nusd(
     session: Session, budget: Budget, day: str, setting: BudgetSetting | None, taken_nusd: int
 ) -> int:
@@ -300,10 +332,11 @@ def _beyond_nusd(
 
 
 def _same(existing: Budget, *, parent: str | None, time_zone: str | None) -> Budget:
-    if existing.parent != parent or time_zone not in (None, existing.time_zone):
+    if parent not in (None, existing.parent) or time_zone not in (None, existing.time_zone):
+        place = f"below {existing.parent}" if existing.parent else "as the root"
         raise BudgetExistsError(
-            f"the budget {existing.name} is there with parent {existing.parent} and time zone"
-            f" {existing.time_zone}; neither can be changed"
+            f"the budget {existing.name} is there {place}, in time zone {existing.time_zone};"
+            " neither can be changed"
         )
     return existing
 

@@ -175,8 +175,20 @@ class _Movement:
             raise BatchError(f"a transfer's kind is a word of a-z and _, not {self.kind[:60]!r}")
         if len(self.reference) > MAX_REFERENCE_CHARACTERS:
             raise BatchError(f"a reference has at most {MAX_REFERENCE_CHARACTERS} characters")
-        if len(self.memo) > MAX_MEMO_CHARACTERS:
-            raise BatchError(f"a memo has at most {MAX_MEMO_CHARACTERS} characters")
+        _refuse_nul(self.reference)
+        _check_memo(self.memo)
+
+
+def _check_memo(memo: str) -> None:
+    if len(memo) > MAX_MEMO_CHARACTERS:
+        raise BatchError(f"a memo has at most {MAX_MEMO_CHARACTERS} characters")
+    _refuse_nul(memo)
+
+
+def _refuse_nul(text: str) -> None:
+    """Refuse what SQLite holds and PostgreSQL does not."""
+    if "\0" in text:
+        raise BatchError("a text of a batch must not have a NUL character")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,25 +204,29 @@ class Hold(_Movement):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PostHold:
+class _Settlement:
+    hold_id: str
+
+    def __post_init__(self) -> None:
+        """Refuse an identifier that not every database can look for."""
+        _refuse_nul(self.hold_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostHold(_Settlement):
     """Move what a hold set aside, or `amount` of it (None: all), and free the rest."""
 
-    hold_id: str
     amount: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class VoidHold:
+class VoidHold(_Settlement):
     """Free what a hold set aside."""
-
-    hold_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExpireHold:
+class ExpireHold(_Settlement):
     """Free what a hold set aside whose time is over."""
-
-    hold_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,6 +235,11 @@ class Reverse:
 
     transfer_id: str
     memo: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse texts that the journal has no room for."""
+        _refuse_nul(self.transfer_id)
+        _check_memo(self.memo)
 
 
 Command = Move | Hold | PostHold | VoidHold | ExpireHold | Reverse
@@ -245,6 +266,7 @@ class Batch:
         """Refuse a batch that is empty or too long, or a chain without an end."""
         if not 0 < len(self.key) <= MAX_KEY_CHARACTERS:
             raise BatchError(f"a batch's key has 1 to {MAX_KEY_CHARACTERS} characters")
+        _refuse_nul(self.key)
         if not 0 < len(self.commands) <= MAX_COMMANDS:
             raise BatchError(f"a batch has 1 to {MAX_COMMANDS} commands")
         if self.linked and self.is_atomic:

@@ -57,7 +57,7 @@ def budget() -> None:
 
 @budget.command("set")
 @click.argument("name")
-@click.option("--parent", help="The budget above it; none for the root.")
+@click.option("--parent", help="The budget above a new one; none for the root.")
 @click.option("--daily", "daily_nusd", type=Usd(), help="US dollars a day.")
 @click.option("--kappa", "utok_per_usd", type=Tokens(), help="Tokens for a US dollar; root only.")
 @json_option
@@ -175,28 +175,25 @@ def _root_facts(state: dict[str, Any]) -> dict[str, str]:
     setting = state["setting"]
     if not setting:
         return {"limit": "not set yet", "kappa": "not set yet"}
-    limit_nusd = setting["daily_limit_nusd"]
-    left_nusd = _left_nusd(state) if state["decision"] else limit_nusd
     return {
-        "limit": f"{usd(limit_nusd)} USD a day",
+        "limit": f"{usd(setting['daily_limit_nusd'])} USD a day",
         "kappa": f"{tokens(setting['utok_per_usd'])} tokens for a USD",
         **_issued("", state),
-        "fiat left today": f"{usd(left_nusd)} USD",
+        "fiat left today": f"{usd(state['left']['amount_nusd'])} USD",
     }
 
 
 def _child_facts(state: dict[str, Any]) -> dict[str, str]:
     """Say what a budget below the root may and did take; what is the root's is called so."""
-    setting, decision, taken_nusd = state["setting"], state["decision"], state["taken_nusd"]
-    facts = {"limit": "none of its own", "taken today": f"{usd(taken_nusd)} USD"}
-    if setting:
-        limit_nusd = setting["daily_limit_nusd"]
-        facts["limit"] = f"{usd(limit_nusd)} USD a day"
-        facts["left today"] = f"{usd(max(0, limit_nusd - taken_nusd))} USD of its limit"
+    name, setting, decision = state["budget"]["name"], state["setting"], state["decision"]
+    limit = f"{usd(setting['daily_limit_nusd'])} USD a day" if setting else "none of its own"
+    facts = {"limit": limit, "taken today": f"{usd(state['taken_nusd'])} USD"}
+    if left := state["left"]:
+        of = "its limit" if left["limit_of"] == name else f"the limit of {left['limit_of']}"
+        facts["left today"] = f"{usd(left['amount_nusd'])} USD of {of}"
     root = f"root {state['budget']['path'].partition('/')[0]}: "
     if decision:
         facts[f"{root}kappa"] = f"{tokens(decision['utok_per_usd'])} tokens for a USD"
-        facts[f"{root}fiat left today"] = f"{usd(_left_nusd(state))} USD"
     return facts | _issued(root, state)
 
 
@@ -207,10 +204,6 @@ def _issued(whose: str, state: dict[str, Any]) -> dict[str, str]:
         f"{whose}issued today": issued,
         f"{whose}reserve": f"{tokens(_balance(state['reserve']))} tokens",
     }
-
-
-def _left_nusd(state: dict[str, Any]) -> int:
-    return _balance(state["fiat"]) - int(state["fiat"]["debits_held"])
 
 
 def _next_setting(state: dict[str, Any]) -> dict[str, str]:

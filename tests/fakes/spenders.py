@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -34,7 +34,7 @@ from ledger import (
     WriterBusyError,
 )
 from ledger.books import transfer_id
-from tests.fakes.bank import Bank, line, request
+from tests.fakes.bank import TOKEN, USD, Bank, line, request
 from tests.fakes.fuse import Fuse
 
 TIMEOUT_S = 120.0
@@ -54,16 +54,22 @@ class Place:
     url: str
     keys: Path
     now: datetime
+    is_observing: bool
 
     @classmethod
     def of(cls, bank: Bank, keys: Path) -> "Place":
         url = bank.database.engine.url.render_as_string(hide_password=False)
-        return cls(url=url, keys=keys, now=bank.clock.now())
+        return cls(
+            url=url,
+            keys=keys,
+            now=bank.clock.now(),
+            is_observing=bank.metering.lending.is_observing,
+        )
 
     def open(self) -> Bank:
         bank = Bank.open(Database(make_engine(self.url)), self.keys)
         bank.clock.instant = self.now
-        return bank
+        return bank.observing if self.is_observing else bank
 
 
 # Many clients in many processes
@@ -223,25 +229,69 @@ def payment(key: str, amount: int) -> Batch:
 # One process that is killed at a moment of its work
 
 STEPS = {
-    "hold": ("post:{name}:hold", 1),
-    "admit a": ("attempt:{name}:a:admit", 2),
-    "settle a": ("attempt:{name}:a:end", 3),
-    "admit b": ("attempt:{name}:b:admit", 2),
-    "lose b": ("attempt:{name}:b:end", 4),
-    "admit c": ("attempt:{name}:c:admit", 2),
-    "release c": ("attempt:{name}:c:end", 2),
-    "pay": ("post:{name}:pay", 1),
-    "post hold": ("post:{name}:post", 1),
+    "hold": "post:{name}:hold",
+    "admit a": "attempt:{name}:a:admit",
+    "settle a": "attempt:{name}:a:end",
+    "admit b": "attempt:{name}:b:admit",
+    "lose b": "attempt:{name}:b:end",
+    "admit c": "attempt:{name}:c:admit",
+    "release c": "attempt:{name}:c:end",
+    "pay": "post:{name}:pay",
+    "post hold": "post:{name}:post",
 }
-"""What the script does, with the key that it posts under and the transfers that it makes."""
+"""What the script does, with the key that it posts under."""
 
 
-def script(bank: Bank, name: str) -> Iterator[tuple[str, Callable[[], Any]]]:
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """What two of its attempts may cost, and how many transfers each of its steps may make."""
+
+    bound_nusd: int
+    bound_utok: int
+    transfers: Mapping[str, Collection[int]]
+
+
+ENFORCED = Script(
+    bound_nusd=1_000,
+    bound_utok=2_000,
+    transfers={
+        "hold": {1},
+        "admit a": {2},
+        "settle a": {3},
+        "admit b": {2},
+        "lose b": {4},
+        "admit c": {2},
+        "release c": {2},
+        "pay": {1},
+        "post hold": {1},
+    },
+)
+
+OBSERVED = Script(  # more than the day and the wallet have: both are lent the rest, and give back
+    bound_nusd=12 * USD,
+    bound_utok=24_000 * TOKEN,
+    transfers={
+        "hold": {1},
+        "admit a": {4},
+        "settle a": {5},
+        "admit b": {2, 3},  # the day may be used up by then
+        "lose b": {3, 4},  # and the reserve
+        "admit c": {4},
+        "release c": {4},
+        "pay": {1},
+        "post hold": {1},
+    },
+)
+
+
+def script(bank: Bank, name: str, plan: Script) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Return the steps of one piece of work, all under keys of its name."""
     metering = bank.metering
 
-    def admit(letter: str) -> None:
-        bank.admit(f"{name}:{letter}", bound_nusd=1_000, bound_utok=2_000, reference=name)
+    def admit(letter: str, bound_nusd: int, bound_utok: int) -> None:
+        bank.admit(
+            f"{name}:{letter}", bound_nusd=bound_nusd, bound_utok=bound_utok, reference=name
+        )
 
     used = line(1, base_price_pusd=700_000, unit_price_pusd=900_000)
     hold = Hold(
@@ -254,23 +304,25 @@ def script(bank: Bank, name: str) -> Iterator[tuple[str, Callable[[], Any]]]:
     hold_id = transfer_id(f"post:{name}:hold", 0)
     part = Batch(key=f"{name}:post", commands=(PostHold(hold_id=hold_id, amount=60),))
     yield "hold", lambda: bank.post(hold, key=f"{name}:hold").require()
-    yield "admit a", lambda: admit("a")
+    yield "admit a", lambda: admit("a", plan.bound_nusd, plan.bound_utok)
     yield "settle a", lambda: bank.settle(f"{name}:a", used)
-    yield "admit b", lambda: admit("b")
+    yield "admit b", lambda: admit("b", 1_000, 2_000)
     yield "lose b", lambda: bank.do(metering.lose, attempt_id=f"{name}:b")
-    yield "admit c", lambda: admit("c")
+    yield "admit c", lambda: admit("c", plan.bound_nusd, plan.bound_utok)
     yield "release c", lambda: bank.do(metering.release, attempt_id=f"{name}:c")
     with Writer(database=bank.database, ledger=bank.ledger) as writer:
         yield "pay", lambda: writer.post(payment(f"{name}:pay", 5)).require()
         yield "post hold", lambda: writer.post(part).require()
 
 
-def run_script(bank: Bank, name: str) -> None:
-    for _, step in script(bank, name):
+def run_script(bank: Bank, name: str, plan: Script) -> None:
+    for _, step in script(bank, name, plan):
         step()
 
 
-def run_until_killed(place: Place, name: str, journal: Path, told: Path, burns_at: int) -> None:
+def run_until_killed(
+    place: Place, name: str, plan: Script, journal: Path, told: Path, burns_at: int
+) -> None:
     """Do the script, telling each step that was acknowledged, until the fuse burns."""
     bank = place.open()
     fuse = Fuse(journal, burns_at=burns_at)
@@ -283,7 +335,7 @@ def run_until_killed(place: Place, name: str, journal: Path, told: Path, burns_a
 
     bank.ledger.post_all = counted  # type: ignore[assignment,method-assign]
     with told.open("w", buffering=1) as acknowledged, fuse.counting():
-        for step, work in script(bank, name):
+        for step, work in script(bank, name, plan):
             work()
             acknowledged.write(f"{step}\n")
 

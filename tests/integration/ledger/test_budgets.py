@@ -129,8 +129,9 @@ def test_the_tree_has_one_root_and_no_strangers(bank: Bank) -> None:
         ]
     with pytest.raises(RootExistsError):
         bank.do(bank.budgets.define, name="other")
+    assert bank.do(bank.budgets.define, name="acme.bot").parent == "acme"  # there already
     with pytest.raises(BudgetExistsError):
-        bank.do(bank.budgets.define, name="acme.bot")
+        bank.do(bank.budgets.define, name="acme.bot", parent="other")
     with pytest.raises(BudgetNotFoundError):
         bank.do(bank.budgets.define, name="x", parent="nobody")
     with pytest.raises(BudgetSettingError):

@@ -13,6 +13,7 @@ from ledger import (
     UsageError,
     UsageLine,
 )
+from ledger.budgets import Left
 from tests.fakes.bank import KAPPA, TOKEN, USD, Bank, line
 
 TODAY = "fiat-budget:acme:2026-01-05"
@@ -215,7 +216,14 @@ def test_a_childs_limit_binds_it_and_all_below_it(funded: Bank) -> None:
     for name in ("acme", "acme.bot", "deep"):
         taken_nusd = USD if name == "deep" else 2 * USD
         assert funded.do(funded.budgets.state, name).taken_nusd == taken_nusd
+    for name in ("acme.bot", "deep"):
+        left = funded.do(funded.budgets.state, name).left
+        assert left == Left(amount_nusd=0, limit_of="acme.bot")
+    root = funded.do(funded.budgets.state, "acme")
+    assert root.left == Left(amount_nusd=8 * USD, limit_of="acme")
     funded.settle("one", line(999))
+    left = funded.do(funded.budgets.state, "deep").left
+    assert left == Left(amount_nusd=USD // 1_000, limit_of="acme.bot")
     funded.admit("four", budget="deep", bound_nusd=USD // 1_000, bound_utok=TOKEN)
 
 

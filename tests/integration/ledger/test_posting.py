@@ -1,4 +1,6 @@
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import DBAPIError
@@ -19,6 +21,7 @@ from ledger import (
     TransferRejectedError,
     VoidHold,
 )
+from ledger.domain import ExpireHold
 from tests.fakes.bank import TOKEN, Bank
 
 WALLET = "wallet:acme.bot"
@@ -175,6 +178,35 @@ def test_a_batch_is_limited() -> None:
         Batch(key="", commands=(move(1),))
     with pytest.raises(BatchError):
         Move(debit=WALLET, credit=ESCROW, amount=1, kind="Not a word")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda text: hold(1, memo=text), id="memo"),
+        pytest.param(lambda text: hold(1, reference=text), id="reference"),
+        pytest.param(lambda text: PostHold(hold_id=text), id="hold posted"),
+        pytest.param(lambda text: VoidHold(hold_id=text), id="hold voided"),
+        pytest.param(lambda text: ExpireHold(hold_id=text), id="hold expired"),
+        pytest.param(lambda text: Reverse(transfer_id=text), id="reversed"),
+        pytest.param(lambda text: Reverse(transfer_id="tra_1", memo=text), id="why reversed"),
+        pytest.param(lambda text: Batch(key=text, commands=(move(1),)), id="key"),
+    ],
+)
+def test_texts_that_not_every_database_holds_are_refused(make: Callable[[str], Any]) -> None:
+    make("a")
+    with pytest.raises(BatchError, match="NUL"):
+        make("a\0b")
+
+
+def test_texts_end_where_the_journal_has_no_more_room() -> None:
+    for make in (
+        lambda memo: hold(1, memo=memo),
+        lambda memo: Reverse(transfer_id="t", memo=memo),
+    ):
+        make("m" * 500)
+        with pytest.raises(BatchError, match="500"):
+            make("m" * 501)
 
 
 def test_lists_are_read_page_by_page(funded: Bank) -> None:

@@ -36,6 +36,22 @@ def test_one_budget_is_admitted_to_the_last_bound_and_no_further(
     assert funded.verify().verified
 
 
+def test_what_all_are_admitted_beyond_the_budget_is_lent_once(
+    funded: Bank, tmp_path: Path
+) -> None:
+    work = Admissions(tries=6, bound_nusd=USD // 5, settles=False)  # 0.2 USD and 200 tokens each
+    tallies = spend_together(
+        Place.of(funded.observing, tmp_path / "keys"), work, count=PROCESSES, threads=THREADS
+    )
+    assert all(isinstance(tally, Tally) for tally in tallies), tallies
+    assert sum(tally.admitted for tally in tallies) == CLIENTS * 6
+    asked_nusd = CLIENTS * 6 * USD // 5
+    assert -funded.balance("fiat-overrun:acme:2026-01-05") == asked_nusd - 10 * USD
+    assert -funded.balance("overdraft:acme.bot") == asked_nusd - 3_000 * TOKEN
+    assert funded.account(TODAY).available == funded.account(WALLET).available == 0
+    assert funded.verify().verified
+
+
 @few_and_many
 def test_nobody_is_refused_what_the_rest_covers(funded: Bank, tmp_path: Path, tries: int) -> None:
     """Bounds come and go while others ask; a wallet's or the day's rest decides at each moment."""

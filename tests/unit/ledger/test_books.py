@@ -275,14 +275,14 @@ def json_fields(command: Command) -> dict[str, str | None]:
     "commands",
     [
         (
-            Move(debit='"', credit="\n", amount=1, kind="k", reference="\0", memo="\U0001f600"),
+            Move(debit='"', credit="\n", amount=1, kind="k", reference="\x01", memo="\U0001f600"),
             move(RICH, POOR, -(2**70)),
             hold('a "quote"', POOR, 5, NOW),
             hold(RICH, POOR, 1),
         ),
         (
             PostHold(hold_id="h", amount=3),
-            PostHold(hold_id="h\u2028\0"),
+            PostHold(hold_id="h\u2028\x01"),
             VoidHold(hold_id="\U0001f600"),
         ),
         (ExpireHold(hold_id="h"), Reverse(transfer_id="t", memo="a\nb"), Reverse(transfer_id="t")),
