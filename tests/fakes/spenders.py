@@ -320,12 +320,10 @@ def run_script(bank: Bank, name: str, plan: Script) -> None:
         step()
 
 
-def run_until_killed(
-    place: Place, name: str, plan: Script, journal: Path, told: Path, burns_at: int
-) -> None:
+def run_until_killed(place: Place, name: str, plan: Script, folder: Path, burns_at: int) -> None:
     """Do the script, telling each step that was acknowledged, until the fuse burns."""
     bank = place.open()
-    fuse = Fuse(journal, burns_at=burns_at)
+    fuse = Fuse(folder / "journal", burns_at=burns_at)
     event.listen(Engine, "before_cursor_execute", lambda *_: fuse.reach("statement"))
     post_all = bank.ledger.post_all
 
@@ -334,6 +332,7 @@ def run_until_killed(
         return post_all(*arguments)
 
     bank.ledger.post_all = counted  # type: ignore[assignment,method-assign]
+    told = folder / f"told-{name}"
     with told.open("w", buffering=1) as acknowledged, fuse.counting():
         for step, work in script(bank, name, plan):
             work()

@@ -83,7 +83,7 @@ def kill_at_moments(bank: Bank, folder: Path, plan: Script, stride: int) -> None
 
     def run(name: str, burns_at: int) -> tuple[int | None, list[str]]:
         place, told = Place.of(bank, folder / "keys"), folder / f"told-{name}"
-        process = start(run_until_killed, place, name, plan, folder / "journal", told, burns_at)
+        process = start(run_until_killed, place, name, plan, folder, burns_at)
         process.join()
         return process.exitcode, told.read_text().splitlines() if told.exists() else []
 
