@@ -34,7 +34,7 @@ _GROWTH = (
     """
     INSERT INTO ledger_transfers (id, batch_key, position, debit, credit, amount, currency, kind,
         phase, reference, memo, at)
-    SELECT 'tra_' || substr(md5(n::text), 1, 26), 'post:grown-' || n, 0,
+    SELECT 'tra_00' || lpad(n::text, 9, '0') || substr(md5(n::text), 1, 15), 'post:grown-' || n, 0,
         'wallet:w' || n %% %(wallets)s, 'wallet:w' || (n * 7 + 1) %% %(wallets)s, 1, 'utok',
         'grown', 'posted', 'grown-' || n / 100, '', now()
     FROM generate_series(1, %(rows)s) AS n

@@ -22,7 +22,7 @@ from devops_agent.evaluation import (
     dev_case,
     holdout_cases,
 )
-from devops_agent.metering import SEARCH_MIN_MS, Affordable, Use, judging_reserve
+from devops_agent.metering import Affordable
 from devops_agent.model_calls import OrderModels
 from devops_agent.prompts import judging_calls_reserve, sandbox_for
 from devops_agent.sessions import metered_session, session_limits
@@ -35,6 +35,7 @@ from devops_agent.synthesis import (
     Tools,
 )
 from devops_agent.traces import error_metrics, parse_traces
+from devops_agent.uses import SEARCH_MIN_MS, Use, judging_reserve
 from devops_agent.work import Performed, UseMeter, largest_affordable
 from gold import GoldDataset, GoldService
 from sandbox import Sandbox, SessionExpiredError

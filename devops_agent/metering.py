@@ -5,16 +5,25 @@ Every transaction here calls the market before the ledger, as the market asks.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sqlalchemy.orm import Session
 
 from core.clock import Clock
-from core.money import PUSD_PER_NUSD, ExchangeRate, ceil_div
 from devops_agent import store
 from devops_agent.domain import Order, OrderTerms
 from devops_agent.observing import with_notes
+from devops_agent.uses import (
+    MS_PER_S,
+    NOTHING,
+    SEARCH_MIN_MS,
+    Use,
+    cost_nusd,
+    judging_reserve,
+    price_utok,
+    usage_lines,
+)
 from ledger import (
     ESCROW,
     WALLET,
@@ -28,7 +37,6 @@ from ledger import (
     Ledger,
     Metering,
     Move,
-    UsageLine,
 )
 from market import (
     JUDGED_CASE,
@@ -42,57 +50,13 @@ from market import (
     output_resource,
 )
 
-MS_PER_S = 1000
 _logger = logging.getLogger(__name__)
 
 PROVIDER = "sandbox"
 """The house's own machines: their price covers what they cost the operator."""
 
-SEARCH_MIN_MS = 5_000
-"""A shorter sandbox session would end before a search could find anything."""
-
-JUDGED_ARTIFACTS = 2
-"""Finalist and incumbent; where there is no incumbent, the price is the same."""
-
 LEASE_MARGIN_S = 60
 """How much longer than the work a lease lasts, so that a late end still counts as use."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Use:
-    """What a piece of work uses: milliseconds of one sandbox, cases judged, tokens of a model."""
-
-    sandbox_ms: int = 0
-    judged_cases: int = 0
-    model: str = ""
-    input_tokens: int = 0
-    output_tokens: int = 0
-
-    def to_json(self) -> dict[str, int]:
-        """Write for the record."""
-        return asdict(self)
-
-
-NOTHING = Use()
-
-
-def judging_charge(terms: OrderTerms, *, holdout_cases: int) -> Use:
-    """Return what judging finalist and incumbent is billed at: known before anything runs.
-
-    What it took in truth is no one's business: a candidate that sleeps for as long as a secret
-    says would tell it by the bill. The machines are the house's own, which bears the difference.
-    """
-    runs = JUDGED_ARTIFACTS * holdout_cases
-    return Use(sandbox_ms=runs * terms.judged_case_ms, judged_cases=runs)
-
-
-def judging_reserve(terms: OrderTerms, *, holdout_cases: int) -> Use:
-    """Return what an escrow keeps aside for judging until the search has ended.
-
-    Prices follow use, and may have doubled by then (k = 1, from an idle market to a full one).
-    """
-    charge = judging_charge(terms, holdout_cases=holdout_cases)
-    return Use(sandbox_ms=2 * charge.sandbox_ms, judged_cases=2 * charge.judged_cases)
 
 
 class Affordable(Protocol):
@@ -256,7 +220,7 @@ class OrderMetering:
         available = self._ledger.account(session, _escrow(order)).available
 
         def is_affordable(*uses: Use) -> bool:
-            price_utok = sum(_price_utok(_lines(vector, use), rate) for use in uses)
+            price_utok = sum(price_utok(usage_lines(vector, use), rate) for use in uses)
             return price_utok + self._terms.fee_utok <= available
 
         return is_affordable
@@ -280,7 +244,7 @@ class OrderMetering:
             quantity=engagement.quantity,
             ttl_s=engagement.ttl_s,
         )
-        lines = _lines(vector, bound)
+        lines = usage_lines(vector, bound)
         rate = self._budgets.open_day(session, order.budget).rate
         request = AttemptRequest(
             attempt_id=engagement.attempt_id,
@@ -290,8 +254,8 @@ class OrderMetering:
             provider=engagement.provider,
             resource=engagement.resource,
             reference=order.id,
-            bound_nusd=_cost_nusd(lines),
-            bound_utok=_price_utok(lines, rate),
+            bound_nusd=cost_nusd(lines),
+            bound_utok=price_utok(lines, rate),
         )
         attempt = self._metering.admit(session, request)
         if attempt.let_pass:
@@ -311,7 +275,7 @@ class OrderMetering:
     ) -> Attempt:
         """Post what an attempt used, at the prices of its admission; return what it cost."""
         vector = self._end(session, attempt_id)
-        lines = [replace(line, latency_ms=latency_ms) for line in _lines(vector, use)]
+        lines = [replace(line, latency_ms=latency_ms) for line in usage_lines(vector, use)]
         return self._metering.settle(session, attempt_id=attempt_id, lines=lines)
 
     def lose(self, session: Session, attempt_id: str) -> None:
@@ -466,34 +430,3 @@ def _payout(order: Order, kind: str, credit: str, amount_utok: int) -> Move:
     return Move(
         debit=_escrow(order), credit=credit, amount=amount_utok, kind=kind, reference=order.id
     )
-
-
-def _lines(vector: PriceVector, use: Use) -> list[UsageLine]:
-    """Price a use by its smallest metered units: a millisecond, a case, a token."""
-    amounts = (
-        (SANDBOX_SECOND, use.sandbox_ms, "millisecond", MS_PER_S),
-        (JUDGED_CASE, use.judged_cases, "case", 1),
-        (input_resource(use.model), use.input_tokens, "token", 1),
-        (output_resource(use.model), use.output_tokens, "token", 1),
-    )
-    return [
-        UsageLine(
-            resource=resource,
-            quantity=quantity,
-            unit=unit,
-            base_price_pusd=ceil_div(vector.price(resource).base_price_pusd, units_per_unit),
-            unit_price_pusd=ceil_div(vector.price(resource).price_pusd, units_per_unit),
-            price_tick=vector.sequence,
-        )
-        for resource, quantity, unit, units_per_unit in amounts
-        if quantity
-    ]
-
-
-def _cost_nusd(lines: list[UsageLine]) -> int:
-    return ceil_div(sum(line.quantity * line.base_price_pusd for line in lines), PUSD_PER_NUSD)
-
-
-def _price_utok(lines: list[UsageLine], rate: ExchangeRate) -> int:
-    total = sum(line.quantity * line.unit_price_pusd for line in lines)
-    return rate.utok_ceil(ceil_div(total, PUSD_PER_NUSD))

@@ -25,8 +25,9 @@ from core.errors import AemError, PaymentRequiredError
 from devops_agent import store
 from devops_agent.domain import OrderTerms, WorkKey
 from devops_agent.errors import ModelOverbilledError, WorkGivenUpError
-from devops_agent.metering import LEASE_MARGIN_S, Engagement, OrderMetering, Use
+from devops_agent.metering import LEASE_MARGIN_S, Engagement, OrderMetering
 from devops_agent.synthesis.errors import BudgetExhaustedError
+from devops_agent.uses import Use
 from market import (
     Catalogue,
     Model,

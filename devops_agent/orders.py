@@ -24,12 +24,13 @@ from devops_agent.errors import (
     SubmissionError,
 )
 from devops_agent.evaluation import HOLDOUT, holdout_cases
-from devops_agent.metering import NOTHING, OrderMetering, Use
+from devops_agent.metering import OrderMetering
 from devops_agent.observing import LET_PASS, LetPass
 from devops_agent.progress import OrderRecord
 from devops_agent.prompts import judging_calls_reserve
 from devops_agent.synthesis import Synthesizer, UnsupportedKindError
 from devops_agent.traces import parse_traces
+from devops_agent.uses import NOTHING, Use
 from devops_agent.workflow import WORKFLOW
 from gold import GoldNotFoundError, GoldService
 from market import Catalogue

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from aem.artifact import ArtifactError, Bundle, ChatModel, ChatRequest, read_prompt
-from devops_agent.metering import Use
+from devops_agent.uses import Use
 from gold import GoldCase
 from market import Catalogue
 from sandbox import PromptSandbox, Sandbox

@@ -18,10 +18,11 @@ from devops_agent import store
 from devops_agent.artifact_calls import ArtifactModels, longest_call_s
 from devops_agent.domain import FileRole, Order, OrderTerms, WorkKey
 from devops_agent.evaluation import HOLDOUT, VARIANT, holdout_cases
-from devops_agent.metering import JUDGED_ARTIFACTS, Affordable, Use, judging_charge
+from devops_agent.metering import Affordable
 from devops_agent.model_calls import OrderModels
 from devops_agent.prompts import judged_runs, judging_use, sandbox_for
 from devops_agent.sessions import session_limits
+from devops_agent.uses import JUDGED_ARTIFACTS, Use, judging_charge
 from devops_agent.work import Performed, UseMeter
 from gold import (
     CaseOutcome,

@@ -23,8 +23,9 @@ from core.errors import InfrastructureError, PaymentRequiredError
 from devops_agent import store
 from devops_agent.domain import Order, OrderTerms, WorkKey
 from devops_agent.durable import Steps
-from devops_agent.metering import Affordable, Engagement, OrderMetering, Use
+from devops_agent.metering import Affordable, Engagement, OrderMetering
 from devops_agent.synthesis import BudgetExhaustedError
+from devops_agent.uses import Use
 from market import UpstreamRefusedError
 
 Json = Any

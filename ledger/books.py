@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from core.ids import derived_id
+from core.ids import dated_id
 from core.money import MAX_AMOUNT
 from ledger.accounts import AccountClass, class_of
 from ledger.domain import (
@@ -97,7 +97,7 @@ class Books:
 
     def apply(self, command: Command, *, batch_key: str, position: int) -> Outcome:
         """Apply one command whole, or name the reason and change nothing."""
-        draft = _Draft(transfer_id(batch_key, position), batch_key, position)
+        draft = _Draft(transfer_id(batch_key, position, at=self.now), batch_key, position)
         try:
             transfer = self._evaluate(command, draft)
         except _RefusedError as refusal:
@@ -313,9 +313,15 @@ def apply_batch(batch: Batch, books: Books, *, batch_key: str) -> tuple[Outcome,
     return tuple(outcomes)
 
 
-def transfer_id(batch_key: str, position: int) -> str:
-    """Return the identifier of the transfer that a batch's command makes, if it makes one."""
-    return derived_id("tra", batch_key, str(position))
+def transfer_id(batch_key: str, position: int, *, at: datetime) -> str:
+    """Return the identifier of the transfer that a batch's command makes, if it makes one.
+
+    Args:
+        batch_key: with its scope.
+        position: of the command.
+        at: when the batch was posted first.
+    """
+    return dated_id("tra", at, batch_key, str(position))
 
 
 def _refuse_if(condition: bool, reason: RejectionReason) -> None:  # noqa: FBT001 - reads as a sentence

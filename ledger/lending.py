@@ -79,9 +79,13 @@ class Lending:
 
     def _known_loan(self, session: Session, key: str) -> int:
         """Return what was lent under a key before."""
-        names = [transfer_id(f"{_SCOPE}:{key}", position) for position in (0, 1)]
-        found = journal.transfers_by_id(session, names)
-        return found[names[0]].amount if len(found) == len(names) else 0
+        scoped = f"{_SCOPE}:{key}"
+        for batch in journal.batches_by_key(session, [scoped]).values():
+            names = [transfer_id(scoped, position, at=batch.at) for position in (0, 1)]
+            found = journal.transfers_by_id(session, names)
+            if len(found) == len(names):
+                return found[names[0]].amount
+        return 0
 
     def give_back(
         self, session: Session, *, key: str, account: str, cause: Cause, amount_utok: int

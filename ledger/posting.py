@@ -178,7 +178,8 @@ def _replay(session: Session, key: str, batch: Batch, stored: journal.StoredBatc
     if stored.request_hash != batch.request_hash:
         return _reused(batch)
     outcomes = stored.outcomes or [
-        {"transfer": transfer_id(key, position)} for position in range(len(batch.commands))
+        {"transfer": transfer_id(key, position, at=stored.at)}
+        for position in range(len(batch.commands))
     ]
     found = journal.transfers_by_id(
         session, [outcome["transfer"] for outcome in outcomes if "transfer" in outcome]

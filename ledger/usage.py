@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from core.ids import derived_id
+from core.ids import dated_id
 from core.money import MAX_AMOUNT, PUSD_PER_NUSD, ceil_div
 from ledger.attempts import Attempt
 from ledger.errors import UsageError
@@ -138,7 +138,7 @@ def records_of(
     """Return the usage records of a settled attempt, one for each line."""
     return [
         UsageRecord(
-            id=usage_id(attempt.id, number),
+            id=usage_id(attempt.id, number, at=at),
             attempt_id=attempt.id,
             at=at,
             owner=attempt.owner,
@@ -160,10 +160,11 @@ def records_of(
 
 def record_of_loss(attempt: Attempt, *, transfers: tuple[str, ...]) -> UsageRecord:
     """Return the usage record of a lost attempt: its bound stands for its cost."""
+    at = attempt.ended_at or attempt.admitted_at
     return UsageRecord(
-        id=usage_id(attempt.id, 0),
+        id=usage_id(attempt.id, 0, at=at),
         attempt_id=attempt.id,
-        at=attempt.ended_at or attempt.admitted_at,
+        at=at,
         owner=attempt.owner,
         resource=attempt.resource,
         provider=attempt.provider,
@@ -187,6 +188,6 @@ def record_of_loss(attempt: Attempt, *, transfers: tuple[str, ...]) -> UsageReco
     )
 
 
-def usage_id(attempt_id: str, number: int) -> str:
-    """Return the identifier of an attempt's usage record, from 0 on."""
-    return derived_id("use", attempt_id, str(number))
+def usage_id(attempt_id: str, number: int, *, at: datetime) -> str:
+    """Return the identifier of a usage record: of an attempt that ended then, numbered from 0."""
+    return dated_id("use", at, attempt_id, str(number))

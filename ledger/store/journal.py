@@ -26,11 +26,13 @@ class StoredBatch:
     """A batch that was posted before.
 
     Attributes:
+        at: when.
         outcomes: transfer identifiers or rejections, command by command; None where every command
             made its transfer.
     """
 
     request_hash: str
+    at: datetime
     outcomes: list[dict[str, str]] | None
 
 
@@ -71,11 +73,10 @@ def await_key(session: Session, key: str, *, at: datetime) -> bool:
 
 def batches_by_key(session: Session, keys: Iterable[str]) -> dict[str, StoredBatch]:
     """Return those batches that were posted."""
-    query = select(batches.c.key, batches.c.request_hash, batches.c.outcomes)
-    found = session.execute(query.where(batches.c.key.in_(sorted(keys)))).mappings()
+    query = select(batches).where(batches.c.key.in_(sorted(keys)))
     return {
-        row["key"]: StoredBatch(request_hash=row["request_hash"], outcomes=row["outcomes"])
-        for row in found
+        row.key: StoredBatch(request_hash=row.request_hash, at=row.at, outcomes=row.outcomes)
+        for row in session.execute(query)
     }
 
 

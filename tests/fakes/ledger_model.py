@@ -94,7 +94,7 @@ class Try:
     kappa: int
     liability_nusd: int
     overdraft_utok: int = 0
-    loans: int = 0  # transfers before the holds
+    holds: tuple[str, ...] = ()  # of fiat and of tokens
     ended: Any = None
 
 
@@ -110,6 +110,7 @@ class Books:
     holds: dict[str, HeldMoney] = field(default_factory=dict)
     transfers: dict[str, Moved] = field(default_factory=dict)
     tries: dict[str, Try] = field(default_factory=dict)
+    handed_over: set[str] = field(default_factory=set)
     days: dict[str, tuple[int, int]] = field(default_factory=dict)  # limit and kappa
     settings: dict[str, list[tuple[str, int, int, int]]] = field(default_factory=dict)
     issued: int = 0
@@ -158,7 +159,7 @@ class LedgerModel:
         reasons = self.reasons(command)
         if reasons:
             return min(reasons, key=list(RejectionReason).index)
-        name = transfer_id(f"post:{batch.key}", position)
+        name = transfer_id(f"post:{batch.key}", position, at=self.now)
         match command:
             case Move():
                 self._move(command.debit, command.credit, command.amount, name=name)
@@ -339,12 +340,13 @@ class LedgerModel:
             request = (debit, credit, amount)
             if self.services.setdefault(key, request) != request:
                 raise RefusedError(REUSED)
-            name = transfer_id(f"budget:{key}", 0)
-            if name in self.books.transfers:
+            if key in self.books.handed_over:
                 return
+            self.books.handed_over.add(key)
             if amount > self.books.accounts[debit].available:
                 del self.services[key]
                 raise RefusedError("insufficient_funds")
+            name = transfer_id(f"budget:{key}", 0, at=self.now)
             self._move(debit, credit, amount, name=name)
 
     # Attempts
@@ -372,12 +374,14 @@ class LedgerModel:
             if overdraft:
                 self._refuse("insufficient_funds")
             found = Try(request, self.day, kappa, request.bound_nusd, overdraft)
-            found.loans = bool(overrun) + bool(overdraft)
+            loans = bool(overrun) + bool(overdraft)
+            key = f"attempt:{name}:admit"
+            found.holds = tuple(transfer_id(key, loans + place, at=self.now) for place in range(2))
             self.books.tries[name] = found
             self._move(lender_of(self.fiat), self.fiat, overrun)
             self._move(f"overdraft:{request.owner}", request.payer, overdraft)
             spent = f"fiat-spent:{request.provider}"
-            fiat_hold, token_hold = holds_of(name, found)
+            fiat_hold, token_hold = found.holds
             self._hold(fiat_hold, self.fiat, spent, request.bound_nusd)
             self._hold(token_hold, request.payer, "burn", request.bound_utok)
 
@@ -482,19 +486,13 @@ class LedgerModel:
         return None
 
     def _close(self, name: str, nusd: int = 0, utok: int = 0) -> None:
-        holds = holds_of(name, self.books.tries[name])
+        holds = self.books.tries[name].holds
         for hold, posted in zip(holds, (nusd, utok), strict=True):
             self._free(hold, "posted" if posted else "voided", posted)
 
 
 def lender_of(fiat: str) -> str:
     return fiat.replace("fiat-budget", "fiat-overrun")
-
-
-def holds_of(name: str, found: Try) -> list[str]:
-    """Return the identifiers of both holds, which come after what was lent for them."""
-    key = f"attempt:{name}:admit"
-    return [transfer_id(key, found.loans + place) for place in range(2)]
 
 
 def chains(batch: Batch) -> Iterator[list[int]]:

@@ -301,7 +301,7 @@ def script(bank: Bank, name: str, plan: Script) -> Iterator[tuple[str, Callable[
         kind="escrow",
         expires_at=bank.clock.now() + timedelta(hours=1),
     )
-    hold_id = transfer_id(f"post:{name}:hold", 0)
+    hold_id = transfer_id(f"post:{name}:hold", 0, at=bank.clock.now())
     part = Batch(key=f"{name}:post", commands=(PostHold(hold_id=hold_id, amount=60),))
     yield "hold", lambda: bank.post(hold, key=f"{name}:hold").require()
     yield "admit a", lambda: admit("a", plan.bound_nusd, plan.bound_utok)

@@ -165,7 +165,7 @@ def test_a_hold_that_comes_meanwhile_is_not_there(
     """Its accounts are not among the locked ones; who asks again gets it."""
     if funded.database.is_sqlite:
         pytest.skip("SQLite has one lock: nothing comes meanwhile")
-    wallet, hold_id = "wallet:acme.bot", transfer_id("post:held", 0)
+    wallet, hold_id = "wallet:acme.bot", transfer_id("post:held", 0, at=funded.clock.now())
     lock = journal.lock_sums
 
     def hold_first(session: Session, codes: Iterable[str]) -> dict[str, Sums]:

@@ -141,7 +141,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def draw_command(self, data: st.DataObject, batch: str, before: Sequence[Any]) -> Any:
         """Draw a command: mostly one that can be done, and at times any other."""
-        own = [transfer_id(f"post:{batch}", place) for place in range(len(before))]
+        at = self.model.now
+        own = [transfer_id(f"post:{batch}", place, at=at) for place in range(len(before))]
         own_holds = [name for name, one in zip(own, before, strict=True) if isinstance(one, Hold)]
         if data.draw(odd):
             holds = [*self.model.books.holds, *own, "none"]

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -50,6 +51,25 @@ def test_money_moves_and_the_key_moves_it_once(funded: Bank) -> None:
         funded.post(move(6))
     with pytest.raises(IdempotencyKeyReusedError):
         funded.post(move(5), is_atomic=False)
+
+
+def test_a_batch_sent_again_days_later_has_the_same_transfers(funded: Bank) -> None:
+    first = funded.post(move(5), hold(2), move(4_000 * TOKEN), is_atomic=False)
+    whole = funded.post(move(5), hold(2), key="whole")
+    funded.clock.advance(days=3)
+    assert funded.post(move(5), hold(2), move(4_000 * TOKEN), is_atomic=False) == replace(
+        first, is_replay=True
+    )
+    again = funded.post(move(5), hold(2), key="whole")
+    assert again == replace(whole, is_replay=True)
+
+
+def test_transfers_are_named_in_the_order_of_their_instants(funded: Bank) -> None:
+    made = []
+    for number in range(20):
+        made.append(funded.post(move(1), key=f"key-{number}").transfers[0].id)
+        funded.clock.advance(minutes=1)
+    assert made == sorted(made)
 
 
 def test_a_rejection_is_repeated_under_its_key(funded: Bank) -> None:

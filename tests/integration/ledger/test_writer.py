@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
@@ -243,12 +243,17 @@ def test_a_batch_that_raises_fails_alone_and_loudly(
     assert funded.balance(ESCROW) == 3
 
 
-@pytest.mark.postgres
 def test_what_the_database_refuses_fails_alone(funded: Bank, gate: Gate) -> None:
-    if funded.database.is_sqlite:
-        pytest.skip("SQLite keeps any character")
+    picky = (
+        "CREATE TRIGGER picky BEFORE INSERT ON ledger_transfers WHEN NEW.memo = 'no'"
+        " BEGIN SELECT RAISE(ABORT, 'no'); END"
+        if funded.database.is_sqlite
+        else "ALTER TABLE ledger_transfers ADD CONSTRAINT picky CHECK (memo <> 'no')"
+    )
+    with funded.database.transaction() as session:
+        session.execute(text(picky))
     with writing(funded, gate) as writer:
-        good, bad = gate.submit_together(writer, batch("good"), batch("bad", move(1, memo="\0")))
+        good, bad = gate.submit_together(writer, batch("good"), batch("bad", move(1, memo="no")))
         assert not good.result(10).is_replay
         with pytest.raises(DBAPIError):
             bad.result(10)

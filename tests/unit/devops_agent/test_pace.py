@@ -9,7 +9,7 @@ import pytest
 from aem.artifact import Bundle
 from devops_agent.candidates import CASE_WALL_MIN_S, PACE_TIMEOUTS, CandidateSearch
 from devops_agent.domain import WorkKey
-from devops_agent.metering import Use
+from devops_agent.uses import Use
 from devops_agent.work import UseMeter
 from gold import load_dataset
 from sandbox import CaseRun

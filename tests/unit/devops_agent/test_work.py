@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devops_agent.domain import OrderMoney, WorkKey
-from devops_agent.metering import Use
+from devops_agent.uses import Use
 from devops_agent.work import UseMeter, largest_affordable
 
 LIMITS = st.integers(0, 10_000)

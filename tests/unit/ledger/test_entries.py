@@ -44,7 +44,7 @@ BEFORE = {
     PAYER: Sums(floor=0, credits_posted=100, debits_posted=20, debits_held=30, credits_held=3),
     PAYEE: Sums(floor=0, credits_posted=11, debits_posted=1, debits_held=2, credits_held=30),
 }
-NAME = transfer_id("post:k", 5)
+NAME = transfer_id("post:k", 5, at=NOW)
 
 
 def books() -> Books:
@@ -165,13 +165,13 @@ def test_a_reversal_is_remembered_and_can_itself_be_reversed_once() -> None:
     assert third.rejection is R.ALREADY_REVERSED
 
 
-def test_identifiers_follow_from_key_and_position() -> None:
+def test_identifiers_follow_from_instant_key_and_position() -> None:
     """They stand in sealed records: another way of making them is another ledger."""
-    assert transfer_id("post:k", 3) == "tra_fhy3bjkskxpn1ppe58t6atc5e8"
+    assert transfer_id("post:k", 3, at=NOW) == "tra_01ke6p4ym0fhy3bjkskxpn1ppe"
     batch = Batch(key="k", commands=(MOVE, MOVE, MOVE), is_atomic=False, linked=frozenset({1}))
     outcomes = apply_batch(batch, books(), batch_key="post:k")
     assert [(one.transfer.position, one.transfer.id) for one in outcomes if one.transfer] == [
-        (position, transfer_id("post:k", position)) for position in range(3)
+        (position, transfer_id("post:k", position, at=NOW)) for position in range(3)
     ]
 
 

@@ -151,7 +151,7 @@ def test_a_settled_attempt_has_a_record_for_each_line() -> None:
     }
     assert records == [
         UsageRecord(
-            id=usage_id("a", 0),
+            id=usage_id("a", 0, at=NOW),
             **vars(first),
             **shared,
             cost_nusd=25,
@@ -159,7 +159,7 @@ def test_a_settled_attempt_has_a_record_for_each_line() -> None:
             charge_utok=60,
         ),
         UsageRecord(
-            id=usage_id("a", 1),
+            id=usage_id("a", 1, at=NOW),
             **vars(line(1, 700, 900)),
             **shared,
             cost_nusd=1,  # 25.7 rounded up once, for both lines together
@@ -167,7 +167,7 @@ def test_a_settled_attempt_has_a_record_for_each_line() -> None:
             charge_utok=2,
         ),
     ]
-    assert usage_id("a", 0) == "use_yp99vzpm9vcbg4vn8x4hr4te3g"
+    assert usage_id("a", 0, at=NOW) == "use_01ke5q8600yp99vzpm9vcbg4vn"
 
 
 def test_a_lost_attempt_has_one_record_of_its_bound() -> None:
@@ -182,7 +182,7 @@ def test_a_lost_attempt_has_one_record_of_its_bound() -> None:
     )
     found = record_of_loss(ended, transfers=("x",))
     assert found == UsageRecord(
-        id=usage_id("a", 0),
+        id=usage_id("a", 0, at=NOW + timedelta(hours=1)),
         attempt_id="a",
         at=NOW + timedelta(hours=1),
         owner="acme",
