@@ -25,6 +25,7 @@ from ledger.attempts import (
     admitted,
     check_bounds,
     giving_back,
+    lent_premium_utok,
     loss,
     release,
     settlement,
@@ -209,6 +210,24 @@ def test_a_day_gives_back_what_is_freed_and_a_payer_what_was_lent_for_this(
         moved(FIAT, f"fiat-overrun:acme:{DAY}", nusd, "loan_return"),
     ]
     assert list(commands) == [move for move in expected if move.amount]
+
+
+@pytest.mark.parametrize(
+    ("burn_utok", "charge_utok", "lent_utok"),
+    [
+        pytest.param(300, 500, 0, id="less than the payer's own"),
+        pytest.param(700, 1_000, 0, id="just the payer's own"),
+        pytest.param(900, 1_200, 200, id="the last part of the premium"),
+        pytest.param(1_500, 1_900, 400, id="the whole premium"),
+        pytest.param(1_900, 1_900, 0, id="no premium"),
+    ],
+)
+def test_a_premium_is_lent_as_far_as_the_payers_own_tokens_end_before_it(
+    burn_utok: int, charge_utok: int, lent_utok: int
+) -> None:
+    attempt = replace(ATTEMPT, bound_utok=2_000, overdraft_utok=1_000)
+    found = lent_premium_utok(attempt, burn_utok=burn_utok, charge_utok=charge_utok)
+    assert found == lent_utok
 
 
 @pytest.mark.parametrize(

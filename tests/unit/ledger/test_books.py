@@ -224,6 +224,24 @@ def test_a_chain_stands_or_falls_by_itself() -> None:
     assert books.originals == expected.originals
 
 
+@pytest.mark.parametrize("settlement", [PostHold(hold_id="free"), VoidHold(hold_id="free")])
+def test_a_hold_that_a_refused_chain_settled_is_open_again(settlement: Command) -> None:
+    chained = Batch(
+        key="k",
+        commands=(settlement, move(RICH, POOR, 1_000), PostHold(hold_id="free")),
+        is_atomic=False,
+        linked=frozenset({0}),
+    )
+    books = make_books()
+    outcomes = apply_batch(chained, books, batch_key="k")
+    assert [outcome.rejection for outcome in outcomes] == [
+        R.CHAIN_REJECTED,
+        R.INSUFFICIENT_FUNDS,
+        None,
+    ]
+    assert books.holds["free"] == make_hold("free", status=HoldStatus.POSTED)
+
+
 def test_a_chain_sees_what_its_commands_left() -> None:
     chained = Batch(
         key="k",
