@@ -29,6 +29,7 @@ bench: setup ## Benchmarks, each beside what it is compared with
 	@$(BIN)/python -m benchmarks.half_year --json --records 50000
 
 mutation: setup ## Which changes of the money code the tests do not notice
+	@rm -rf mutants # else answers from before a test was written count
 	@$(BIN)/mutmut run
 	@$(BIN)/python scripts/mutation_score.py
 
