@@ -19,7 +19,7 @@ from ledger import (
     Writer,
 )
 from tests.fakes.bank import TOKEN, USD, Bank
-from tests.fakes.ledger_model import TOKENS, kind
+from tests.fakes.model_books import TOKENS, kind
 from tests.fakes.threads import together
 
 FUNDS = 600 * TOKEN

@@ -32,3 +32,9 @@ def used(funded: Bank) -> Bank:
     funded.checkpoint()
     funded.admit("open", bound_nusd=5, bound_utok=5_000_000)
     return funded
+
+
+@pytest.fixture
+def observed(funded: Bank) -> Bank:
+    """The day has 10 USD, the wallet 3,000 tokens, and nothing is enforced."""
+    return funded.observing

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from aem.proof.audit import verify_export
@@ -17,11 +16,9 @@ from ledger import (
     AttemptClosedError,
     BudgetExhaustedError,
     Cause,
-    Enforcement,
     IdempotencyKeyReusedError,
     InsufficientFundsError,
     Journals,
-    Lending,
     Move,
     Reports,
     UnboundedCostError,
@@ -29,40 +26,16 @@ from ledger import (
 from tests.fakes.bank import TOKEN, USD, Bank, line, request
 from tests.fakes.bookkeeping import bean_check, hledger_check
 from tests.fakes.intruder import tamper
+from tests.fakes.loans import OVERDRAFT, OVERRUN, check_loans, lent
 
 TODAY = "fiat-budget:acme:2026-01-05"
-OVERRUN = "fiat-overrun:acme:2026-01-05"
 WALLET = "wallet:acme.bot"
-OVERDRAFT = "overdraft:acme.bot"
-
-
-@pytest.fixture
-def observed(funded: Bank) -> Bank:
-    """The day has 10 USD, the wallet 3,000 tokens, and nothing is enforced."""
-    return funded.observing
 
 
 def alerts(bank: Bank) -> list[tuple[AlertKind, str]]:
     with bank.database.reading() as session:
         found = Alerts(clock=bank.clock).page(session).items
     return sorted((one.kind, one.subject) for one in found)
-
-
-def lent(bank: Bank) -> tuple[int, int]:
-    """What is lent in tokens and in fiat, from the accounts that lend."""
-    return -bank.balance(OVERDRAFT), -bank.balance(OVERRUN)
-
-
-def check(bank: Bank) -> None:
-    """Nobody is below zero, all audits agree, and the export says the same without us."""
-    with bank.database.reading() as session:
-        accounts = bank.ledger.accounts(session).items
-    assert all(account.available >= 0 for account in accounts if account.floor == 0)
-    report = bank.verify()
-    assert report.verified, report.to_json()
-    utok, nusd = lent(bank)
-    assert report.identity.figures["lent_utok"] == utok
-    assert report.fiat.figures["lent_nusd"] == nusd
 
 
 def test_what_is_covered_is_not_lent(observed: Bank) -> None:
@@ -72,7 +45,7 @@ def test_what_is_covered_is_not_lent(observed: Bank) -> None:
     assert lent(observed) == (0, 0)
     assert observed.balance(WALLET) == 2_520 * TOKEN
     assert alerts(observed) == []
-    check(observed)
+    check_loans(observed)
 
 
 def test_a_day_lends_itself_what_it_lacks(observed: Bank) -> None:
@@ -88,7 +61,7 @@ def test_a_day_lends_itself_what_it_lacks(observed: Bank) -> None:
         *((AlertKind.BUDGET_THRESHOLD, f"acme:2026-01-05:{n}") for n in (100, 50, 80)),
         (AlertKind.OVERDRAFT, "acme.bot:2026-01-05"),
     ]
-    check(observed)
+    check_loans(observed)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +86,7 @@ def test_what_is_not_used_goes_back(
     assert observed.balance(WALLET) == max(0, 3_000 * TOKEN - charge)
     assert observed.account(TODAY).available == max(0, 10 - used / 1_000) * USD
     assert ended.overbilled_nusd == max(0, used - 12_000) * USD // 1_000
-    check(observed)
+    check_loans(observed)
     assert observed.settle("try-1", line(used)) == ended
     assert lent(observed) == (owed_utok, owed_nusd)
 
@@ -142,7 +115,7 @@ def test_lent_tokens_are_burned_or_given_back_and_make_no_treasury_rich(
     assert ended.charge_utok == min(used * 12 // 10, 12_000) * TOKEN  # the price stays
     assert lent(observed)[0] == owed_utok * TOKEN
     assert observed.balance("treasury:acme.bot") == premium_utok * TOKEN
-    check(observed)
+    check_loans(observed)
 
 
 def test_an_order_that_was_lent_its_escrow_pays_no_premium_with_it(observed: Bank) -> None:
@@ -161,7 +134,7 @@ def test_an_order_that_was_lent_its_escrow_pays_no_premium_with_it(observed: Ban
         assert lent(observed)[0] == rest_utok * TOKEN
     assert observed.balance("treasury:acme.bot") == 50 * TOKEN
     assert observed.balance("escrow:order-1") == 1_950 * TOKEN
-    check(observed)
+    check_loans(observed)
 
 
 def test_debts_of_an_order_are_its_own_and_its_attempts(observed: Bank) -> None:
@@ -183,7 +156,7 @@ def test_a_released_attempt_gives_all_back(observed: Bank) -> None:
     assert lent(observed) == (0, 0)
     assert observed.balance(WALLET) == 3_000 * TOKEN
     assert observed.account(TODAY).available == 10 * USD
-    check(observed)
+    check_loans(observed)
 
 
 def test_a_lost_attempt_owes_the_day_its_bound_and_the_payer_nothing(observed: Bank) -> None:
@@ -194,7 +167,7 @@ def test_a_lost_attempt_owes_the_day_its_bound_and_the_payer_nothing(observed: B
     assert observed.balance(WALLET) == 3_000 * TOKEN
     assert observed.balance("suspense:sandbox") == 12 * USD
     assert (ended.burn_utok, ended.shortfall_utok) == (1_000 * TOKEN, 11_000 * TOKEN)
-    check(observed)
+    check_loans(observed)
 
 
 def test_a_day_owes_just_what_was_admitted_beyond_its_budget(observed: Bank) -> None:
@@ -207,7 +180,7 @@ def test_a_day_owes_just_what_was_admitted_beyond_its_budget(observed: Bank) -> 
     observed.settle("first", line(1_000, unit_price_pusd=USD))
     assert lent(observed)[1] == 0
     assert observed.account(TODAY).available == 4 * USD
-    check(observed)
+    check_loans(observed)
 
 
 def test_a_payer_keeps_what_is_its_own(observed: Bank) -> None:
@@ -218,7 +191,7 @@ def test_a_payer_keeps_what_is_its_own(observed: Bank) -> None:
     observed.do(observed.metering.release, attempt_id="own")
     assert lent(observed)[0] == 1_000 * TOKEN
     assert observed.balance(WALLET) == 3_000 * TOKEN
-    check(observed)
+    check_loans(observed)
 
 
 def test_a_limit_down_the_tree_is_let_pass_and_told(observed: Bank) -> None:
@@ -240,7 +213,7 @@ def test_a_limit_down_the_tree_is_let_pass_and_told(observed: Bank) -> None:
     ]
     state = observed.do(observed.budgets.state, "acme.bot")
     assert (state.beyond_nusd, state.lent_utok) == (USD, 0)
-    check(observed)
+    check_loans(observed)
 
 
 def test_budget_states_and_reports_show_what_is_lent(observed: Bank) -> None:
@@ -303,7 +276,7 @@ def test_an_attempt_is_admitted_once(observed: Bank) -> None:
     observed.settle("try-1", line(0))
     with pytest.raises(AttemptClosedError):
         observed.do(observed.metering.release, attempt_id="try-1")
-    check(observed)
+    check_loans(observed)
 
 
 class CrashedError(Exception):
@@ -325,13 +298,13 @@ def test_what_a_crash_takes_back_was_never_lent(observed: Bank) -> None:
     crash_after(observed.metering.admit, asked)
     assert lent(observed) == (0, 0)
     assert alerts(observed) == []
-    check(observed)
+    check_loans(observed)
     observed.do(observed.metering.admit, asked)
     crash_after(observed.metering.settle, attempt_id="try-1", lines=[line(11_000)])
     assert lent(observed) == (9_000 * TOKEN, 2 * USD)
     observed.settle("try-1", line(11_000, unit_price_pusd=USD))
     assert lent(observed) == (8_000 * TOKEN, USD)
-    check(observed)
+    check_loans(observed)
 
 
 def test_twins_and_rivals_that_come_together_borrow_what_they_need(observed: Bank) -> None:
@@ -355,7 +328,7 @@ def test_twins_and_rivals_that_come_together_borrow_what_they_need(observed: Ban
         observed.settle(name, line(2_000, unit_price_pusd=USD))
     assert observed.balance("burn") == 8_000 * TOKEN
     assert lent(observed)[1] == 0
-    check(observed)
+    check_loans(observed)
 
 
 def test_back_to_enforcing_the_books_are_right(funded: Bank) -> None:
@@ -368,7 +341,7 @@ def test_back_to_enforcing_the_books_are_right(funded: Bank) -> None:
     funded.settle("try-0", line(7_000, unit_price_pusd=USD))
     funded.settle("try-1", line(2_000, unit_price_pusd=USD))
     assert lent(funded) == (6_000 * TOKEN, 0)
-    check(funded)
+    check_loans(funded)
     funded.fund("wallet:rich", 2_000 * TOKEN)
     rich = {"payer": "wallet:rich"}
     funded.admit("rest", bound_nusd=USD, bound_utok=1_000 * TOKEN, **rich)
@@ -381,7 +354,7 @@ def test_back_to_enforcing_the_books_are_right(funded: Bank) -> None:
     assert decision.circulating_utok == before
     assert decision.issued_utok == 10_000 * TOKEN - before
     assert lent(funded) == (6_000 * TOKEN, 0)
-    check(funded)
+    check_loans(funded)
 
 
 def test_an_export_is_verified_without_the_service_and_by_other_tools(
@@ -438,96 +411,3 @@ def test_a_forged_loan_is_found(observed: Bank, what: str) -> None:
         tamper(session.connection(), statement)
         report = observed.audit.verify(session)
     assert {name for name, found in report.statements.items() if not found.holds} == breaks
-
-
-class TestPaying:
-    """Moves that are paid by who cannot pay them, such as an order's escrow."""
-
-    CAUSE = Cause(budget="acme", owner="acme.bot", reference="order")
-
-    def pay(self, bank: Bank, amount: int, *, key: str = "escrow:order") -> int:
-        lending = Lending(clock=bank.clock, enforcement=Enforcement.OBSERVE)
-        move = Move(
-            debit=WALLET,
-            credit="escrow:order",
-            amount=amount,
-            kind="escrow",
-            reference=self.CAUSE.reference,
-        )
-        return bank.do(lending.pay, key=key, move=move, cause=self.CAUSE)
-
-    def give_back(self, bank: Bank, amount: int) -> None:
-        bank.do(
-            Lending(clock=bank.clock).give_back,
-            key="return:order",
-            account="escrow:order",
-            cause=self.CAUSE,
-            amount_utok=amount,
-        )
-
-    def test_what_the_payer_lacks_is_lent_once(self, funded: Bank) -> None:
-        for _ in range(2):
-            assert self.pay(funded, 5_000 * TOKEN) == 2_000 * TOKEN
-        assert funded.balance("escrow:order") == 5_000 * TOKEN
-        assert funded.balance(WALLET) == 0
-        check(funded)
-
-    def test_what_is_covered_is_not_lent(self, funded: Bank) -> None:
-        for _ in range(2):
-            assert self.pay(funded, 3_000 * TOKEN) == 0
-        assert funded.balance("escrow:order") == 3_000 * TOKEN
-        check(funded)
-
-    def test_what_is_not_needed_goes_back_once(self, funded: Bank) -> None:
-        self.pay(funded, 5_000 * TOKEN)
-        for _ in range(2):
-            self.give_back(funded, 1_500 * TOKEN)
-        assert lent(funded)[0] == 500 * TOKEN
-        assert funded.balance("escrow:order") == 3_500 * TOKEN
-        check(funded)
-
-    def test_enforced_what_is_not_covered_is_refused(self, funded: Bank) -> None:
-        move = Move(debit=WALLET, credit="escrow:o", amount=3_000 * TOKEN + 1, kind="escrow")
-        with pytest.raises(InsufficientFundsError):
-            funded.do(Lending(clock=funded.clock).pay, key="k", move=move, cause=self.CAUSE)
-        assert funded.balance("escrow:o") == 0
-
-    def test_nothing_back_is_nothing(self, funded: Bank) -> None:
-        self.give_back(funded, 0)
-        check(funded)
-
-
-def test_processes_that_differ_do_not_deadlock_on_the_same_work(funded: Bank) -> None:
-    """Nobody tries again here: a deadlock is an error. Both claim the key before they lock."""
-    observed, names, errors = funded.observing, [f"try-{n}" for n in range(25)], []
-
-    def pay(bank: Bank, name: str) -> None:
-        move = Move(debit=WALLET, credit=f"escrow:{name}", amount=1, kind="escrow", reference=name)
-        cause = Cause(budget="acme", owner="acme.bot", reference=name)
-        bank.do(bank.metering.lending.pay, key=name, move=move, cause=cause)
-
-    def work(bank: Bank) -> None:
-        for name in names:
-            try:
-                bank.admit(name, bound_nusd=USD // 100, bound_utok=10 * TOKEN)
-                pay(bank, name)
-            except DBAPIError as error:
-                errors.append(str(error))
-
-    threads = [threading.Thread(target=work, args=(b,)) for b in (funded, observed) * 2]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
-    assert funded.balance(WALLET) == 3_000 * TOKEN - len(names)
-    assert funded.account(WALLET).debits_held == len(names) * 10 * TOKEN
-    check(funded)
-
-
-def test_only_who_pays_for_work_is_lent_tokens(observed: Bank) -> None:
-    with pytest.raises(InsufficientFundsError):
-        observed.admit(payer="reward-pool:acme", bound_nusd=12 * USD, bound_utok=12_000 * TOKEN)
-    with pytest.raises(InsufficientFundsError):
-        observed.admit(payer="reward-pool:acme")
-    assert lent(observed) == (0, 0)
