@@ -220,8 +220,8 @@ class OrderMetering:
         available = self._ledger.account(session, _escrow(order)).available
 
         def is_affordable(*uses: Use) -> bool:
-            price_utok = sum(price_utok(usage_lines(vector, use), rate) for use in uses)
-            return price_utok + self._terms.fee_utok <= available
+            total_utok = sum(price_utok(usage_lines(vector, use), rate) for use in uses)
+            return total_utok + self._terms.fee_utok <= available
 
         return is_affordable
 
