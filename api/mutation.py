@@ -6,13 +6,24 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request
 from sqlalchemy.orm import Session
 
+from aem.proof.errors import MalformedError
+from aem.proof.payload import parse_json
 from api.auth import Caller, PartsOf
 from api.idempotency import required_key
 from api.parts import Parts
+from core.errors import BadRequestError
 from core.principals import Principal
+
+JSON_TYPE = "application/json"
 
 FORM_TYPES = ("multipart/", "application/x-www-form-urlencoded")
 """Bodies that the framework reads itself."""
+
+
+class InvalidJsonError(BadRequestError):
+    """A body names a member twice, or a number that is none: readers would differ about it."""
+
+    reason = "invalid_request"
 
 
 class Mutation:
@@ -69,6 +80,11 @@ async def mutation_of(
     """Collect a mutation's identity; a form's parts are added by its route."""
     is_form = request.headers.get("content-type", "").startswith(FORM_TYPES)
     body = b"" if is_form else await request.body()
+    if request.headers.get("content-type", "").startswith(JSON_TYPE):
+        try:
+            parse_json(body)
+        except MalformedError as error:
+            raise InvalidJsonError(f"body: {error.message}") from error
     place = f"{request.method} {request.url.path}\n".encode()
     return Mutation(parts=parts, principal=principal, key=idempotency_key, place=place, body=body)
 

@@ -19,11 +19,16 @@ class Guard:
         table: its name.
         keys: columns of its primary key and of its unique constraints.
         updates: condition on ``OLD`` and ``NEW`` that an update must obey; "" refuses them all.
+        deletes: condition on ``OLD`` that a delete must obey; "" refuses them all.
+        is_claimed: whether rows are inserted with ``ON CONFLICT DO NOTHING``: SQLite then skips
+            the insert of a known key, a replacing one too, where it would refuse it.
     """
 
     table: str
     keys: tuple[tuple[str, ...], ...]
     updates: str = ""
+    deletes: str = ""
+    is_claimed: bool = False
 
 
 def preparation(dialect_name: str) -> list[str]:
@@ -67,21 +72,25 @@ def _sqlite(guard: Guard) -> Iterator[str]:
         f"EXISTS (SELECT 1 FROM {guard.table} WHERE {match})"  # noqa: S608 - our own tables' names
         for match in matches
     )
+    deletable = f" WHEN NOT ({guard.deletes})" if guard.deletes else ""
+    replacing = "BEGIN SELECT RAISE(IGNORE); END" if guard.is_claimed else refusal
     prefix = f"CREATE TRIGGER {guard.table}"
     yield f"{prefix}_no_update BEFORE UPDATE ON {guard.table}{allowed} {refusal}"
-    yield f"{prefix}_no_delete BEFORE DELETE ON {guard.table} {refusal}"
-    yield f"{prefix}_no_replace BEFORE INSERT ON {guard.table} WHEN {exists} {refusal}"
+    yield f"{prefix}_no_delete BEFORE DELETE ON {guard.table}{deletable} {refusal}"
+    yield f"{prefix}_no_replace BEFORE INSERT ON {guard.table} WHEN {exists} {replacing}"
 
 
 def _postgresql(guard: Guard) -> Iterator[str]:
     refuse = f"EXECUTE FUNCTION {_FUNCTION}('{_message(guard)}')"
     allowed = f" WHEN (NOT ({guard.updates}))" if guard.updates else ""
+    deletable = f" WHEN (NOT ({guard.deletes}))" if guard.deletes else ""
     prefix = f"CREATE TRIGGER {guard.table}"
     table = guard.table
     yield f"{prefix}_no_update BEFORE UPDATE ON {table} FOR EACH ROW{allowed} {refuse}"
-    yield f"{prefix}_no_delete BEFORE DELETE ON {table} FOR EACH ROW {refuse}"
+    yield f"{prefix}_no_delete BEFORE DELETE ON {table} FOR EACH ROW{deletable} {refuse}"
     yield f"{prefix}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {refuse}"
 
 
 def _message(guard: Guard) -> str:
-    return f"{guard.table} only goes forward" if guard.updates else f"{guard.table} is append-only"
+    goes_forward = guard.updates or guard.deletes
+    return f"{guard.table} only goes forward" if goes_forward else f"{guard.table} is append-only"

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 from core.clock import Clock
 from core.money import ExchangeRate
 from ledger import policy, sealing
-from ledger.accounts import FIAT_AUTHORITY, MINT, TREASURY
+from ledger.accounts import BURN, FIAT_AUTHORITY, MINT, TREASURY
 from ledger.domain import Batch, Move
 from ledger.errors import BudgetNotSetError
 from ledger.policy import Budget, BudgetSetting, IssuanceDecision
@@ -47,7 +47,9 @@ class TokenAuditor:
                 f"the root budget {budget.root} has no daily limit yet: set one, with a rate"
             )
         rate = ExchangeRate(utok_per_usd=setting.utok_per_usd or 0)
-        codes = (*_fiat_sides(budget, day), *_token_sides(budget))
+        # Burning comes first in every order: an attempt that is admitted after this in the same
+        # transaction locks it, and one that is settled meanwhile holds it and wants the treasury.
+        codes = (BURN.code(), *_fiat_sides(budget, day), *_token_sides(budget))
         reserve = journal.lock_accounts(session, codes)[budget.reserve]
         circulating_utok = store.circulating_utok(session)
         issuance = policy.issuance(

@@ -19,7 +19,7 @@ from ledger.errors import (
 from ledger.policy import Budget, BudgetAmounts, BudgetSetting, IssuanceDecision
 from ledger.posting import Posting
 from ledger.store import budgets as store
-from ledger.store import journal
+from ledger.store import journal, log
 from ledger.store import metering as metering_store
 from ledger.store.tables import row_of
 
@@ -104,6 +104,9 @@ class Budgets:
         """
         policy.check_budget_name(name)
         existing = store.budget(session, name)
+        if existing is None and parent is None:
+            log.lock_head(session)  # until the end: no two become the root at once
+            existing = store.budget(session, name)
         if existing is not None:
             return _same(existing, parent=parent, time_zone=time_zone)
         if parent is None:
@@ -117,8 +120,10 @@ class Budgets:
         if path.count("/") >= policy.MAX_DEPTH_LEVELS:
             raise BudgetSettingError(f"a budget tree has at most {policy.MAX_DEPTH_LEVELS} levels")
         budget = Budget(name=name, parent=parent, path=path, time_zone=zone, at=self._clock.now())
-        store.add_budget(session, budget)
-        return budget
+        if store.add_budget(session, budget):
+            return budget
+        found = self.budget(session, name)  # another transaction was faster
+        return _same(found, parent=parent, time_zone=time_zone)
 
     def _check_new_root(self, session: Session, time_zone: str) -> None:
         policy.check_time_zone(time_zone)
@@ -274,7 +279,9 @@ class Budgets:
             child = self.budget(session, to.partition(":")[2])
             if child.parent != source.name:
                 raise BudgetSettingError(f"{child.name} is no child of {source.name}")
-        elif receiver not in (WALLET, REWARD_POOL):
+        elif receiver is REWARD_POOL:
+            self.budget(session, to.partition(":")[2])
+        elif receiver is not WALLET:
             raise BudgetSettingError(
                 f"a budget allocates to a child's treasury, a wallet or a reward pool, not {to}"
             )

@@ -20,6 +20,9 @@ MAX_KEY_CHARACTERS = 300
 MAX_REFERENCE_CHARACTERS = 200
 MAX_MEMO_CHARACTERS = 500
 
+MAX_EXPIRY_YEAR = 9998
+"""Later instants have no form in every time zone."""
+
 _KIND = re.compile(r"[a-z][a-z_]{0,39}")
 
 Item = TypeVar("Item")
@@ -170,13 +173,19 @@ class _Movement:
     memo: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse texts that the journal has no room for."""
+        """Refuse what the journal has no room for."""
+        _check_amount(self.amount)
         if not _KIND.fullmatch(self.kind):
             raise BatchError(f"a transfer's kind is a word of a-z and _, not {self.kind[:60]!r}")
         if len(self.reference) > MAX_REFERENCE_CHARACTERS:
             raise BatchError(f"a reference has at most {MAX_REFERENCE_CHARACTERS} characters")
         _refuse_nul(self.reference)
         _check_memo(self.memo)
+
+
+def _check_amount(amount: int) -> None:
+    if type(amount) is not int:
+        raise BatchError(f"an amount is an integer, not {amount!r:.60}")
 
 
 def _check_memo(memo: str) -> None:
@@ -202,6 +211,18 @@ class Hold(_Movement):
 
     expires_at: datetime | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse texts and instants that the journal has no room for."""
+        super().__post_init__()
+        if self.expires_at is None:
+            return
+        if self.expires_at.tzinfo is None:
+            raise BatchError("a hold expires at an instant with its time zone")
+        if self.expires_at.year > MAX_EXPIRY_YEAR:
+            raise BatchError(
+                f"a hold expires in the year {MAX_EXPIRY_YEAR} at the latest, or never"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Settlement:
@@ -217,6 +238,12 @@ class PostHold(_Settlement):
     """Move what a hold set aside, or `amount` of it (None: all), and free the rest."""
 
     amount: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no amount."""
+        super().__post_init__()
+        if self.amount is not None:
+            _check_amount(self.amount)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,10 +290,19 @@ class Batch:
     linked: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
-        """Refuse a batch that is empty or too long, or a chain without an end."""
+        """Refuse a batch that is empty or too long, or a chain without an end.
+
+        Raises:
+            BatchError: it is.
+            NotCanonicalError: its key has no UTF-8 form.
+        """
         if not 0 < len(self.key) <= MAX_KEY_CHARACTERS:
             raise BatchError(f"a batch's key has 1 to {MAX_KEY_CHARACTERS} characters")
         _refuse_nul(self.key)
+        try:
+            self.key.encode()
+        except UnicodeEncodeError as error:
+            raise NotCanonicalError("a batch's key holds a lone surrogate") from error
         if not 0 < len(self.commands) <= MAX_COMMANDS:
             raise BatchError(f"a batch has 1 to {MAX_COMMANDS} commands")
         if self.linked and self.is_atomic:

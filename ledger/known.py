@@ -25,7 +25,7 @@ def require_account(session: Session, code: str) -> None:
         AccountNotFoundError: nothing ever touched it.
     """
     kind = class_of(code)
-    if kind.names and not neighbours.exists(session, code):
+    if kind.names and not neighbours.was_touched(session, code):
         raise _missing(session, code, f"there is no account {code}: nothing ever touched it")
 
 

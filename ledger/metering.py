@@ -142,17 +142,18 @@ class Metering:
             ),
             *to_lender,
         )
+        now = self._clock.now()
         ended = replace(
             attempt,
             status=AttemptStatus.SETTLED,
             outcome_hash=outcome,
             liability_nusd=billing.posted_nusd + billing.recovered_nusd,
             overbilled_nusd=billing.overbilled_nusd,
-            ended_at=self._clock.now(),
+            ended_at=now,
             **vars(charge),
         )
         transfers = self._post_end(session, attempt, commands)
-        records = records_of(attempt, lines, transfers=transfers, at=self._clock.now())
+        records = records_of(attempt, lines, transfers=transfers, at=now)
         self._save(session, ended, records)
         if ended.overbilled_nusd:
             data = _told(ended, "provider", "bound_nusd", "cost_nusd", "overbilled_nusd")

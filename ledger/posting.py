@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from core.clock import Clock
+from core.errors import InvariantViolatedError
 from ledger import sealing
 from ledger.accounts import class_of
 from ledger.books import Books, apply_batch, transfer_id
@@ -184,6 +185,8 @@ def _replay(session: Session, key: str, batch: Batch, stored: journal.StoredBatc
     found = journal.transfers_by_id(
         session, [outcome["transfer"] for outcome in outcomes if "transfer" in outcome]
     )
+    if len(found) != sum("transfer" in outcome for outcome in outcomes):
+        raise InvariantViolatedError(f"transfers of the batch {key!r} are not where they were")
     return BatchResult(
         key=batch.key,
         outcomes=tuple(

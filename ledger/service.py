@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from aem.proof import canonical_json, digest_of
 from core.clock import Clock
+from core.ids import new_id
 from ledger.cursors import number_of, place_cursor, place_of
 from ledger.domain import Account, Batch, BatchResult, ExpireHold, Page, Transfer
 from ledger.errors import IdempotencyKeyReusedError, TransferNotFoundError
@@ -80,7 +80,7 @@ class Ledger:
         if not due:
             return 0
         batch = Batch(
-            key=digest_of(canonical_json(due)),
+            key=new_id("exp"),  # a hold's status sees to it that it expires once
             commands=tuple(ExpireHold(hold_id=hold_id) for hold_id in due),
             is_atomic=False,
         )

@@ -162,7 +162,7 @@ class PostingBody(BaseModel):
 def post_transfers(body: PostingBody, parts: PartsOf, mutation: MutationOf) -> dict[str, Any]:
     """Post a batch; each command's outcome is its transfer, or the name of its rejection."""
     mutation.principal.require(Role.OPERATOR)
-    commands: list[PostedCommand] = [command.to_command() for command in body.commands]
+    commands = [_command(number, command) for number, command in enumerate(body.commands)]
     batch = Batch(
         key=f"http:{mutation.principal.id}:{mutation.key}",
         commands=tuple(commands),
@@ -180,6 +180,19 @@ def post_transfers(body: PostingBody, parts: PartsOf, mutation: MutationOf) -> d
         for outcome, payer in zip(result.outcomes, payers, strict=True)
     ]
     return {"is_replay": result.is_replay, "outcomes": outcomes}
+
+
+def _command(number: int, body: CommandBody) -> PostedCommand:
+    """Return what the ledger takes.
+
+    Raises:
+        BatchError: it takes no such command; the error names its place.
+    """
+    try:
+        return body.to_command()
+    except BatchError as error:
+        wrong = {"place": f"body.commands.{number}", "message": error.message}
+        raise BatchError(error.message, errors=[wrong]) from error
 
 
 def _is_uncovered(outcome: Outcome) -> bool:

@@ -13,6 +13,7 @@ from aem.client import Client
 from aem.proof import Checkpoint, Envelope, MalformedError, ProofError, TrustRoot, canonical_json
 from aem.proof.audit import (
     CONSISTENCY_FORMAT,
+    OWN_KEYS,
     RECEIPT_FORMAT,
     ConsistencyProof,
     Receipt,
@@ -258,11 +259,14 @@ def _verify_proof(
         proven = list(ConsistencyProof.from_bytes(data).verify(trust))
         found = {"kind": "consistency proof"}
     unshown = [kept for kept in outside if not is_about(kept.checkpoints, proven)]
+    not_excluded = [_unconnected(file, proven[-1].size, kept) for kept in unshown]
+    if trust is None:
+        not_excluded.append(OWN_KEYS)
     return {
         "verified": None if unshown else True,
         **found,
         "checkpoints": [checkpoint.size for checkpoint in proven],
-        "not_excluded": [_unconnected(file, proven[-1].size, kept) for kept in unshown],
+        "not_excluded": not_excluded,
     }
 
 

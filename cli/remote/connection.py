@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from aem.client import ApiError, Client, ClientError
-from aem.errors import SdkError
+from aem.errors import BadHeaderError, SdkError
 from cli.output import ExitCode, exit_code_of, fail, say
 
 URL_VARIABLE = "AEM_URL"
@@ -19,6 +19,10 @@ DEFAULT_URL = "http://127.0.0.1:8321"
 OBSERVED_ONLY = "observe-only mode: the service refuses nothing for lack of money"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+key_option = click.option(
+    "--key", help="Idempotency key: the same command with the same key acts once."
+)
 
 
 @contextmanager
@@ -49,6 +53,8 @@ def remote(command: Command) -> Command:
                 reason=error.reason,
                 **error.details,
             )
+        except BadHeaderError as error:
+            fail(error.message, ExitCode.USAGE, as_json=as_json, reason=error.reason)
         except ClientError as error:
             url = os.environ.get(URL_VARIABLE, DEFAULT_URL)
             fail(
@@ -56,6 +62,7 @@ def remote(command: Command) -> Command:
                 ExitCode.UNAVAILABLE,
                 as_json=as_json,
                 reason=error.reason,
+                **error.details,
             )
         except SdkError as error:
             fail(

@@ -16,7 +16,7 @@ from cli.output import (
     tokens,
     usd,
 )
-from cli.remote.connection import connect, remote
+from cli.remote.connection import connect, key_option, remote
 from cli.remote.listings import print_transfers
 
 
@@ -94,12 +94,17 @@ def show_budget(name: str, *, as_json: bool) -> None:
 @click.argument("to")
 @click.argument("amount", type=Tokens())
 @click.option("--reason", required=True, help="Why; it stays in the record.")
+@key_option
 @json_option
 @remote
-def allocate(name: str, to: str, amount: int, reason: str, *, as_json: bool) -> None:
+def allocate(
+    name: str, to: str, amount: int, reason: str, key: str | None, *, as_json: bool
+) -> None:
     """Hand AMOUNT tokens of budget NAME to TO: treasury:<child budget> or wallet:<owner>."""
     with connect() as client:
-        transfer = client.allocate(name, to=to, amount_utok=amount, reason=reason)
+        transfer = client.allocate(
+            name, to=to, amount_utok=amount, reason=reason, idempotency_key=key
+        )
     if as_json:
         print_json(transfer)
     else:

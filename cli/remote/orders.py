@@ -20,7 +20,7 @@ from cli.output import (
     say,
     tokens,
 )
-from cli.remote.connection import connect, read_file, remote
+from cli.remote.connection import connect, key_option, read_file, remote
 
 folder_type = click.Path(exists=True, file_okay=False, path_type=Path)
 file_type = click.Path(exists=True, dir_okay=False)
@@ -59,6 +59,7 @@ UNPAID = frozenset({"budget_exhausted", "insufficient_funds"})
 @click.option("--propose", is_flag=True, help="Publish what passes, and promote nothing.")
 @click.option("--metric", "metrics", multiple=True, metavar="NAME=NUMBER", help="Repeatable.")
 @click.option("--wait/--no-wait", default=True, help="Follow the order until it ends.")
+@key_option
 @json_option
 @remote
 def submit(
@@ -74,6 +75,7 @@ def submit(
     propose: bool,
     metrics: tuple[str, ...],
     wait: bool,
+    key: str | None,
     as_json: bool,
 ) -> None:
     """Pay for an improvement of the artifact in FOLDER.
@@ -94,6 +96,7 @@ def submit(
             model=model,
             metrics=numbers,
             candidate=Bundle.from_folder(candidate) if candidate else None,
+            idempotency_key=key,
         )
         if not as_json:
             say(f"order {order['id']}")

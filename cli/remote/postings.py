@@ -9,8 +9,10 @@ from typing import Any, BinaryIO
 import click
 
 from aem.client import ApiError
+from aem.proof.errors import MalformedError
+from aem.proof.payload import parse_json
 from cli.output import ExitCode, fail, json_option, print_json, print_table, tokens
-from cli.remote.connection import connect, remote
+from cli.remote.connection import connect, key_option, remote
 from cli.remote.listings import amount_text
 
 _PLACE = re.compile(r"body\.commands\.(?P<number>[0-9]+)(?:\.(?P<path>.+))?")
@@ -19,7 +21,7 @@ _PLACE = re.compile(r"body\.commands\.(?P<number>[0-9]+)(?:\.(?P<path>.+))?")
 @click.command()
 @click.argument("file", type=click.File("rb"))
 @click.option("--independent", is_flag=True, help="Each command stands or falls by itself.")
-@click.option("--key", help="Idempotency key: the same key and file post once.")
+@key_option
 @json_option
 @remote
 def post(file: BinaryIO, key: str | None, *, independent: bool, as_json: bool) -> None:
@@ -44,16 +46,14 @@ def _commands(file: BinaryIO, *, as_json: bool) -> list[dict[str, Any]]:
     commands = []
     for number, line in enumerate(file, start=1):
         try:
-            command = json.loads(line)
-        except ValueError:
-            command = None
+            command = parse_json(line)
+            json.dumps(command, allow_nan=False, ensure_ascii=False).encode()
+        except (MalformedError, ValueError) as error:
+            told = f"line {number} of {file.name} cannot be sent: {error}"
+            fail(told, ExitCode.BAD_INPUT, as_json=as_json, line=number)
         if not isinstance(command, dict):
-            fail(
-                f"line {number} of {file.name} is no JSON object",
-                ExitCode.BAD_INPUT,
-                as_json=as_json,
-                line=number,
-            )
+            told = f"line {number} of {file.name} is no JSON object"
+            fail(told, ExitCode.BAD_INPUT, as_json=as_json, line=number)
         commands.append(command)
     return commands
 

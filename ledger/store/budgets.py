@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from core.money import Currency
 from ledger.accounts import ACCOUNT_CLASSES
 from ledger.policy import Budget, BudgetSetting, IssuanceDecision
+from ledger.store.bulk import Rows, insert_missing
 from ledger.store.tables import (
     accounts,
     budget_settings,
@@ -45,9 +46,9 @@ def list_budgets(session: Session, *, after: str, limit: int) -> list[Budget]:
     return [Budget(**row) for row in session.execute(query).mappings()]
 
 
-def add_budget(session: Session, added: Budget) -> None:
-    """Write a new budget."""
-    session.execute(insert(budgets).values(row_of(added)))
+def add_budget(session: Session, added: Budget) -> bool:
+    """Write a new budget; return whether it was: not if it is there."""
+    return bool(insert_missing(session, budgets, Rows.of([row_of(added)])))
 
 
 def latest_setting(

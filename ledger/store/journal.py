@@ -15,6 +15,7 @@ from core.money import Currency
 from ledger.accounts import class_of
 from ledger.domain import Account, HoldEntry, HoldStatus, Phase, Sums, Transfer
 from ledger.store.bulk import Change, Rows, insert_missing, insert_rows, lock_rows, update_rows
+from ledger.store.neighbours import IS_TOUCHED
 from ledger.store.tables import accounts, batches, holds, log_entries, row_of, transfers
 
 _PAGE_ROWS = 1_000
@@ -217,10 +218,11 @@ def accounts_by_code(session: Session, codes: Iterable[str]) -> dict[str, Accoun
 
 
 def list_accounts(session: Session, *, prefix: str, after: str, limit: int) -> list[Account]:
-    """Return accounts whose code begins with the prefix, in the order of their codes."""
+    """Return touched accounts whose code begins with the prefix, in the order of their codes."""
+    begins = accounts.c.code.startswith(prefix, autoescape=True)
     query = (
         select(accounts)
-        .where(accounts.c.code > after, accounts.c.code.startswith(prefix, autoescape=True))
+        .where(accounts.c.code > after, begins, IS_TOUCHED)
         .order_by(accounts.c.code)
         .limit(limit)
     )

@@ -32,6 +32,7 @@ REFERENCE = String(MAX_REFERENCE_CHARACTERS)
 NAME = String(128)
 PATH = String(1100)
 DAY = String(10)
+NUMBERED_NAME = String(160)  # a name with a number or day after it
 WORD = String(40)
 
 accounts = Table(
@@ -124,7 +125,7 @@ budgets = Table(
 budget_settings = Table(
     "ledger_budget_settings",
     metadata,
-    Column("id", ID, primary_key=True),
+    Column("id", NUMBERED_NAME, primary_key=True),
     Column("budget", NAME, ForeignKey(budgets.c.name), nullable=False),
     Column("number", Integer, nullable=False),
     Column("effective_day", DAY, nullable=False),
@@ -140,7 +141,7 @@ budget_settings = Table(
 issuance_decisions = Table(
     "ledger_issuance_decisions",
     metadata,
-    Column("id", ID, primary_key=True),
+    Column("id", NUMBERED_NAME, primary_key=True),
     Column("budget", NAME, ForeignKey(budgets.c.name), nullable=False),
     Column("day", DAY, nullable=False),
     Column("daily_limit_nusd", BigInteger, nullable=False),
@@ -239,7 +240,7 @@ log_entries = Table(
     metadata,
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     Column("record", WORD, nullable=False),
-    Column("record_id", ID, nullable=False),
+    Column("record_id", NUMBERED_NAME, nullable=False),
     Column("leaf_hash", LargeBinary(32), nullable=False),
     UniqueConstraint("record", "record_id"),
     sqlite_with_rowid=False,

@@ -5,7 +5,9 @@ SdkError
 |-- ArtifactError         (aem.artifact.errors) a folder or an archive is no artifact
 `-- ClientError
     |-- ApiError          the service answered with a problem (RFC 9457)
-    `-- UnreachableError  no answer came
+    |-- UnreachableError  no answer came
+    |-- BadAnswerError    what answered does not speak as the service does
+    `-- BadHeaderError    a key that was given cannot be sent
 """
 
 from typing import Any, ClassVar
@@ -55,6 +57,12 @@ class UnreachableError(ClientError):
     """The service gave no whole answer, however often it was asked; it may have acted or not."""
 
     reason = "unreachable"
+
+
+class BadHeaderError(ClientError):
+    """A key that was given cannot be sent: nothing was."""
+
+    reason = "bad_header"
 
 
 class BadAnswerError(ClientError):

@@ -135,11 +135,25 @@ class Client:
         result: Json = self._connection.put(f"/api/v1/budgets/{budget}", body)
         return result
 
-    def allocate(self, budget: str, *, to: str, amount_utok: int, reason: str) -> Json:
-        """Give tokens of a budget's treasury to a budget below it or to a wallet."""
-        return self._post(
-            f"/api/v1/budgets/{budget}/allocations", to=to, amount_utok=amount_utok, reason=reason
+    def allocate(
+        self,
+        budget: str,
+        *,
+        to: str,
+        amount_utok: int,
+        reason: str,
+        idempotency_key: str | None = None,
+    ) -> Json:
+        """Give tokens of a budget's treasury to a budget below it or to a wallet.
+
+        `idempotency_key` is as in `post_transfers`.
+        """
+        result: Json = self._connection.post(
+            f"/api/v1/budgets/{budget}/allocations",
+            {"to": to, "amount_utok": amount_utok, "reason": reason},
+            idempotency_key=idempotency_key,
         )
+        return result
 
     def budget(self, budget: str) -> Json:
         """Return a budget with what is spent, held and left today."""

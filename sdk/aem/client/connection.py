@@ -1,6 +1,7 @@
 """Talking HTTP: authentication, retries that cannot act twice, problems as errors."""
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +13,7 @@ from urllib.parse import quote
 import httpx
 
 from aem.artifact import MAX_ARCHIVE_BYTES
-from aem.errors import ApiError, BadAnswerError, UnreachableError
+from aem.errors import ApiError, BadAnswerError, BadHeaderError, UnreachableError
 
 DEFAULT_TIMEOUT_S = 30.0
 
@@ -29,6 +30,13 @@ IDEMPOTENCY_HEADER = "Idempotency-Key"
 
 ENFORCEMENT_HEADER = "AEM-Enforcement"
 """Says that the service refuses nothing for lack of money, where that is so."""
+
+MAX_KEY_CHARACTERS = 200
+_SENDABLE = re.compile(r"[!-~]+")
+"""What an API key or an idempotency key is made of: printable ASCII, no blanks."""
+
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""What fails before the service can have read a request."""
 
 _PLAIN_IN_PATHS = "/:"
 """What stands for itself in our paths; names that callers give may hold anything else."""
@@ -91,7 +99,13 @@ class Connection:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Keep the address and the key; nothing is sent."""
+        """Keep the address and the key; nothing is sent.
+
+        Raises:
+            BadHeaderError: no key has such characters.
+        """
+        if api_key and not _SENDABLE.fullmatch(api_key):
+            raise BadHeaderError("the API key is none: keys are printable ASCII, without blanks")
         self._http = httpx.Client(
             base_url=base_url,
             headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
@@ -122,9 +136,12 @@ class Connection:
     def post(
         self, path: str, body: Mapping[str, Any], *, idempotency_key: str | None = None
     ) -> Any:
-        """Send JSON; sent again, it acts once."""
-        headers = {IDEMPOTENCY_HEADER: idempotency_key} if idempotency_key else {}
-        return self._json(_mutation("POST", path, json=_present(body), headers=headers))
+        """Send JSON; sent again, it acts once.
+
+        Raises:
+            BadHeaderError: the key cannot be sent.
+        """
+        return self._json(_mutation("POST", path, json=_present(body), key=idempotency_key))
 
     def put(self, path: str, body: Mapping[str, Any]) -> Any:
         """Send JSON; sent again, it acts once."""
@@ -146,8 +163,7 @@ class Connection:
         idempotency_key: str | None = None,
     ) -> Any:
         """Send a form with files (name: file name, content, type); sent again, it acts once."""
-        headers = {IDEMPOTENCY_HEADER: idempotency_key} if idempotency_key else {}
-        return self._json(_mutation("POST", path, form=form, files=files, headers=headers))
+        return self._json(_mutation("POST", path, form=form, files=files, key=idempotency_key))
 
     def stream(self, path: str, query: Mapping[str, Any], silence_s: float) -> httpx.Response:
         """Open a stream that may be silent for so long; the caller closes it. Asked once.
@@ -195,16 +211,24 @@ class Connection:
 
     def _send(self, request: Request) -> Answer:
         """Ask again while there is no answer or "not now" (503); the last answer counts."""
+        may_have_acted = False
         for pause_s in PAUSES_S:
             try:
                 answer = self._ask(request)
-            except UnreachableError:
-                pass
+            except UnreachableError as error:
+                may_have_acted |= not isinstance(error.__cause__, _NOT_SENT)
             else:
                 if answer.status != HTTPStatus.SERVICE_UNAVAILABLE:
                     return _successful(answer)
             self.pause(pause_s)
-        return _successful(self._ask(request))
+        try:
+            return _successful(self._ask(request))
+        except UnreachableError as error:
+            may_have_acted |= not isinstance(error.__cause__, _NOT_SENT)
+            key = (request.headers or {}).get(IDEMPOTENCY_HEADER)
+            if key and may_have_acted:
+                raise _unknown(error, key) from error
+            raise
 
     def _ask(self, request: Request) -> Answer:
         built = self._http.build_request(
@@ -231,11 +255,33 @@ class Connection:
 
 
 def _mutation(
-    method: str, path: str, *, headers: Mapping[str, str] | None = None, **parts: Any
+    method: str,
+    path: str,
+    *,
+    key: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    **parts: Any,
 ) -> Request:
     """Make a request whose every attempt carries the same key, so that it acts once."""
-    keyed = {IDEMPOTENCY_HEADER: str(uuid.uuid4()), **(headers or {})}
-    return Request(method=method, path=path, headers=keyed, **parts)
+    if key is None:
+        key = str(uuid.uuid4())
+    if not _SENDABLE.fullmatch(key) or len(key) > MAX_KEY_CHARACTERS:
+        raise BadHeaderError(
+            f"an idempotency key is 1 to {MAX_KEY_CHARACTERS} printable ASCII characters, without"
+            f" blanks, not {key[:MAX_KEY_CHARACTERS]!r}"
+        )
+    return Request(
+        method=method, path=path, headers={**(headers or {}), IDEMPOTENCY_HEADER: key}, **parts
+    )
+
+
+def _unknown(error: UnreachableError, key: str) -> UnreachableError:
+    return UnreachableError(
+        f"{error.message} It may have done what it was asked: asked again with the idempotency"
+        f" key {key}, it does that once",
+        idempotency_key=key,
+        **error.details,
+    )
 
 
 def _present(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ EXPECTED_GUARDS = 3
 
 GUARDED = (
     "ledger_accounts",
+    "ledger_batches",
     "ledger_holds",
     "ledger_transfers",
     "ledger_usage",

@@ -13,7 +13,7 @@ from aem.proof.audit.export import (
     problem_line,
     state_line,
 )
-from aem.proof.audit.findings import UNCHECKED, AuditReport, BadRecord, Finding
+from aem.proof.audit.findings import OWN_KEYS, UNCHECKED, AuditReport, BadRecord, Finding
 from aem.proof.audit.log_check import LogCheck
 from aem.proof.audit.outside import OutsideCheckpoints, unproven
 from aem.proof.audit.receipt import (
@@ -33,6 +33,7 @@ __all__ = [
     "CONSISTENCY_FORMAT",
     "ENTRY_MISSING",
     "EXPORT_FORMAT",
+    "OWN_KEYS",
     "RECEIPT_FORMAT",
     "RECORD_MISSING",
     "RECORD_UNREADABLE",

@@ -4,6 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+OWN_KEYS = (
+    "that the keys are not the service's: they are those that the file itself names"
+    " (--trust pins them)"
+)
+"""What evidence cannot show that is held against nothing but the trust root in it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BadRecord:

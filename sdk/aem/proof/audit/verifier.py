@@ -16,7 +16,7 @@ from aem.proof.audit.export import (
     ExportHeader,
     read_leaves,
 )
-from aem.proof.audit.findings import UNCHECKED, AuditReport
+from aem.proof.audit.findings import OWN_KEYS, UNCHECKED, AuditReport
 from aem.proof.audit.lines import read_json, read_lines
 from aem.proof.audit.log_check import LogCheck
 from aem.proof.audit.outside import OutsideCheckpoints, ahead_of, unproven, unused
@@ -207,10 +207,7 @@ def _not_excluded(verifier: _Verifier, trust: TrustRoot | None) -> tuple[str, ..
     """Say what this evidence cannot show."""
     found = unproven(verifier.log, verifier.outside, start=verifier.header.start.size)
     if trust is None:
-        found.append(
-            "that the keys are not the service's: they are those that the file itself names"
-            " (--trust pins them)"
-        )
+        found.append(OWN_KEYS)
     if not verifier.header.is_whole:
         found.extend(unused(verifier.log, verifier.outside, start=verifier.header.start.size))
         found.append("anything about balances and money: this is a part of the log only")
