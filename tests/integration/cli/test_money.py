@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from click.testing import CliRunner, Result
 
@@ -116,6 +117,100 @@ def test_what_is_wrong_in_a_file_is_named_by_its_line(
     assert ended.exit_code == ExitCode.BAD_INPUT
     assert f"aem: line 2 of {aem.folder / 'commands.jsonl'}{words}" in ended.output
     assert "body.commands" not in ended.output
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"command": "move", "amount_utok": 5, "amount_utok": 500}',
+        '{"command": "move", "amount_utok": NaN}',
+        '{"command": "move", "amount_utok": 1e400}',
+        '{"command": "move", "memo": "\\ud800"}',
+        "[]",
+        "{",
+    ],
+)
+def test_a_line_that_can_be_read_in_two_ways_or_none_is_named(aem: Aem, line: str) -> None:
+    path = aem.folder / "bad.jsonl"
+    path.write_text(f"{json.dumps(move(1))}\n{line}\n")
+    ended = aem.run("ledger", "post", str(path))
+    assert ended.exit_code == ExitCode.BAD_INPUT
+    assert f"aem: line 2 of {path} " in ended.output
+
+
+@pytest.mark.parametrize("wrong", [move(1, memo="a\0b"), move(1, kind="fee")])
+def test_what_the_ledger_itself_refuses_is_named_by_its_line_too(
+    aem: Aem, wrong: dict[str, Any]
+) -> None:
+    ended = aem.post(move(1), wrong)
+    assert ended.exit_code == ExitCode.BAD_INPUT
+    assert f"aem: line 2 of {aem.folder / 'commands.jsonl'}: " in ended.output
+
+
+def test_a_body_that_names_a_member_twice_is_refused(aem: Aem) -> None:
+    before = aem.service.balance("wallet:acme")
+    named, twice = '"amount_utok": 1', '"amount_utok": 1, "amount_utok": 2'
+    body = json.dumps({"commands": [move(1)]}).replace(named, twice)
+    answer = httpx.post(
+        f"{aem.service.url}/api/v1/ledger/transfers",
+        content=body,
+        headers={
+            "Authorization": f"Bearer {aem.service.secret('operator')}",
+            "Idempotency-Key": "twice",
+            "Content-Type": "application/json",
+        },
+    )
+    assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_request")
+    assert "amount_utok" in answer.json()["detail"]
+    assert aem.service.balance("wallet:acme") == before
+
+
+@pytest.mark.parametrize("key", ["", " ", "Zürich-7"])
+def test_a_key_that_is_none_posts_nothing(aem: Aem, key: str) -> None:
+    before = aem.service.balance("wallet:acme")
+    ended = aem.post(move(1), options=("--key", key))
+    assert ended.exit_code == ExitCode.USAGE
+    assert "an idempotency key is" in ended.output
+    assert aem.service.balance("wallet:acme") == before
+
+
+def test_an_allocation_with_a_key_is_made_once(aem: Aem) -> None:
+    before = aem.service.balance("wallet:acme")
+    for _ in range(2):
+        ended = aem.run(
+            *("budget", "allocate", "acme", "wallet:acme", "3"),
+            *("--reason", "x", "--key", "once"),
+        )
+        assert ended.exit_code == 0, ended.output
+    assert aem.service.balance("wallet:acme") == before + 3_000_000
+
+
+def test_nobody_allocates_to_a_pool_of_no_budget(aem: Aem) -> None:
+    ended = aem.run("budget", "allocate", "acme", "reward-pool:nosuch", "1", "--reason", "x")
+    assert ended.exit_code == ExitCode.NOT_FOUND
+
+
+def test_what_was_only_refused_is_no_account(aem: Aem) -> None:
+    assert aem.post(move(1, debit="wallet:nosuch")).exit_code == ExitCode.FAILED
+    assert "wallet:nosuch" not in aem.run("ledger", "accounts").output
+    assert aem.run("ledger", "statement", "wallet:nosuch").exit_code == ExitCode.NOT_FOUND
+
+
+def test_prefixes_are_of_their_case(aem: Aem) -> None:
+    assert aem.post(move(1, credit="wallet:ACME")).exit_code == 0
+    listed = aem.run("ledger", "balances", "--prefix", "wallet:acme").output
+    assert "wallet:acme" in listed
+    assert "wallet:ACME" not in listed
+
+
+def test_a_receipt_that_vouches_for_itself_is_said_to(aem: Aem) -> None:
+    moved = json.loads(aem.post(move(1), options=("--json",)).stdout)
+    name, file = moved["outcomes"][0]["transfer"]["id"], str(aem.folder / "receipt.json")
+    assert aem.run("audit", "prove", name, "-o", file).exit_code == 0
+    assert "(--trust pins them)" in aem.run("audit", "verify", file).output
+    trust = str(aem.folder / "pinned.json")
+    assert aem.run("audit", "trust", "-o", trust).exit_code == 0
+    assert "(--trust pins them)" not in aem.run("audit", "verify", file, "--trust", trust).output
 
 
 def test_a_treasury_that_does_not_cover_an_allocation_is_named(aem: Aem) -> None:

@@ -156,6 +156,14 @@ def test_a_tree_is_only_so_deep(bank: Bank) -> None:
         bank.do(bank.budgets.define, name="b8", parent="b7")
 
 
+def test_the_longest_name_has_settings_and_days(bank: Bank) -> None:
+    name = "a" * 63 + "." + "b" * 63
+    bank.do(bank.budgets.define, name=name)
+    bank.set_budget(name, daily_limit_nusd=USD, utok_per_usd=KAPPA)
+    assert bank.do(bank.budgets.open_day, name).issued_utok == KAPPA
+    assert bank.verify().verified
+
+
 def test_a_child_never_gets_what_its_parent_lacks(funded: Bank) -> None:
     funded.fund("treasury:acme.bot", 6_000 * TOKEN)
     with pytest.raises(InsufficientFundsError):

@@ -1,12 +1,24 @@
 """Threads that start together: never overspent, and never refused while funds cover it."""
 
+import threading
 from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session
 
 from core.errors import PaymentRequiredError
-from ledger import Batch, Hold, Move, PostHold, RejectionReason
+from ledger import (
+    AttemptStatus,
+    Batch,
+    Hold,
+    Move,
+    PostHold,
+    RejectionReason,
+    RootExistsError,
+    attempts,
+)
 from ledger.books import transfer_id
 from ledger.domain import Sums
 from ledger.store import journal
@@ -182,3 +194,68 @@ def test_a_hold_that_comes_meanwhile_is_not_there(
     ]
     assert funded.post(PostHold(hold_id=hold_id), key="again").first_rejection is None
     assert funded.verify().verified
+
+
+def test_of_roots_that_are_defined_together_there_is_one(bank: Bank) -> None:
+    names = ("acme", "acme", "beta", "beta", "gamma", "gamma")
+    answers = together(lambda number: bank.do(bank.budgets.define, name=names[number]), len(names))
+    with bank.database.reading() as session:
+        (root,) = bank.budgets.budgets(session).items
+    for name, answer in zip(names, answers, strict=True):
+        if name == root.name:
+            assert answer.name == name
+        else:
+            assert isinstance(answer, RootExistsError)
+
+
+def test_children_that_are_defined_together_are_one(bank: Bank) -> None:
+    bank.do(bank.budgets.define, name="acme")
+    answers = together(lambda _: bank.do(bank.budgets.define, name="acme.bot", parent="acme"))
+    assert {answer.path for answer in answers} == {"acme/acme.bot"}
+
+
+def test_a_day_opens_while_attempts_of_the_day_before_are_settled(
+    funded: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody tries again here: a deadlock is an error."""
+    funded.admit("yesterday", budget="acme", bound_nusd=1_000, bound_utok=2_000)
+    funded.clock.advance(days=1)
+    opened, settling = threading.Event(), threading.Event()
+    check = attempts.check_bounds
+
+    def slowly(*arguments: Any) -> None:
+        opened.set()
+        settling.wait(1)  # it never is set: the settlement waits for what the admission has
+        check(*arguments)
+
+    monkeypatch.setattr(attempts, "check_bounds", slowly)
+
+    def work(number: int) -> Any:
+        if number == 0:
+            return funded.admit("today", budget="acme", bound_nusd=1_000, bound_utok=2_000)
+        opened.wait(10)
+        ended = funded.settle("yesterday", line(1, base_price_pusd=1, unit_price_pusd=2 * 10**6))
+        settling.set()
+        return ended
+
+    admitted, settled = together(work, 2)
+    assert (admitted.status, settled.status) == (AttemptStatus.ADMITTED, AttemptStatus.SETTLED)
+
+
+def test_holds_expire_though_a_clock_steps_back(funded: Bank) -> None:
+    clock = funded.clock
+    hold = Hold(
+        debit="wallet:acme.bot",
+        credit="bond:z",
+        amount=7,
+        kind="test",
+        expires_at=clock.now() + timedelta(hours=1),
+    )
+    funded.post(hold)
+    clock.advance(hours=1)
+    late = clock.now()
+    readings = iter([late, late - timedelta(microseconds=1)])
+    clock.now = lambda: next(readings, late)  # type: ignore[method-assign]
+    assert funded.do(funded.ledger.expire_holds) == 0
+    assert funded.do(funded.ledger.expire_holds) == 1
+    assert funded.account("wallet:acme.bot").debits_held == 0

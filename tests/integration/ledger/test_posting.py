@@ -1,12 +1,14 @@
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from aem.proof import NotCanonicalError
 from core.database import metadata
 from ledger import (
     Batch,
@@ -217,6 +219,41 @@ def test_texts_that_not_every_database_holds_are_refused(make: Callable[[str], A
     make("a")
     with pytest.raises(BatchError, match="NUL"):
         make("a\0b")
+
+
+@pytest.mark.parametrize(
+    "expires_at",
+    [datetime(2027, 1, 1), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)],  # noqa: DTZ001
+    ids=["no zone", "too late"],
+)
+def test_a_hold_expires_at_an_instant_that_all_databases_write(expires_at: datetime) -> None:
+    with pytest.raises(BatchError, match="expires"):
+        hold(1, expires_at=expires_at)
+
+
+def test_instants_are_written_in_utc_whatever_the_server_says(
+    funded: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGTZ", "Europe/Madrid")
+    funded.database.dispose()
+    last = datetime(9998, 12, 31, 23, 59, 59, tzinfo=UTC)
+    made = funded.post(hold(1, expires_at=last)).transfers[0]
+    with funded.database.reading() as session:
+        assert funded.ledger.transfer(session, made.id).expires_at == last
+        if not funded.database.is_sqlite:
+            assert session.execute(text("SHOW TIME ZONE")).scalar() == "UTC"
+
+
+@pytest.mark.parametrize("amount", [1.0, True, "1"])
+def test_an_amount_is_an_integer(amount: Any) -> None:
+    for make in (lambda: move(amount), lambda: PostHold(hold_id="h", amount=amount)):
+        with pytest.raises(BatchError, match="integer"):
+            make()
+
+
+def test_a_key_has_a_form() -> None:
+    with pytest.raises(NotCanonicalError):
+        Batch(key="\ud800", commands=(move(1),))
 
 
 def test_texts_end_where_the_journal_has_no_more_room() -> None:

@@ -128,3 +128,26 @@ def test_accounts_and_holds_only_go_forward(funded: Bank, subtests: pytest.Subte
             replacing = f"TRUNCATE {table} CASCADE"
         refuse(funded, replacing, "forward|append-only")
     assert funded.verify().verified
+
+
+def test_a_batch_keeps_its_key_so_that_it_posts_once(funded: Bank) -> None:
+    funded.post(Hold(debit="wallet:acme.bot", credit="escrow:o", amount=1, kind="test"), key="a")
+    for change in (
+        "UPDATE ledger_batches SET at = (SELECT at FROM ledger_batches LIMIT 1), key = 'b'",
+        "UPDATE ledger_batches SET request_hash = 'x'",
+        "DELETE FROM ledger_batches WHERE key = 'post:a'",
+    ):
+        refuse(funded, change, "ledger_batches only goes forward")
+    if funded.database.is_sqlite:  # a replacing insert changes nothing
+        with funded.database.transaction() as session:
+            session.execute(
+                text(
+                    "INSERT OR REPLACE INTO ledger_batches (key, request_hash, at)"
+                    " SELECT key, 'other', at FROM ledger_batches"
+                )
+            )
+    again = funded.post(
+        Hold(debit="wallet:acme.bot", credit="escrow:o", amount=1, kind="test"), key="a"
+    )
+    assert again.is_replay
+    assert funded.account("wallet:acme.bot").debits_held == 1

@@ -7,6 +7,7 @@ import pytest
 
 from aem.client import ApiError, BadAnswerError, Client, UnreachableError
 from aem.client.connection import PAUSES_S
+from aem.errors import BadHeaderError
 from aem.proof import Envelope, KeyPurpose, TrustRoot
 from tests.fakes.bundles import echo_bundle
 from tests.fakes.keys import FakeKeys
@@ -261,6 +262,37 @@ def test_it_gives_up_after_a_bounded_number_of_attempts() -> None:
     with pytest.raises(UnreachableError, match=r"https://aem\.test gives no answer") as caught:
         answers.client().me()
     assert (caught.value.reason, len(answers.requests)) == ("unreachable", len(PAUSES_S) + 1)
+
+
+def test_who_may_have_been_heard_is_told_the_key_to_ask_again_with() -> None:
+    answers = Answers(httpx.ReadError("gone"), httpx.ConnectError("refused"))
+    with pytest.raises(UnreachableError, match="does that once") as caught:
+        answers.client().allocate("acme", to="wallet:acme", amount_utok=1, reason="r")
+    key = caught.value.details["idempotency_key"]
+    assert {request.headers["Idempotency-Key"] for request in answers.requests} == {key}
+    assert key in str(caught.value)
+
+
+def test_who_was_never_heard_is_told_no_key() -> None:
+    answers = Answers(httpx.ConnectError("refused"))
+    with pytest.raises(UnreachableError) as caught:
+        answers.client().allocate("acme", to="wallet:acme", amount_utok=1, reason="r")
+    assert "idempotency_key" not in caught.value.details
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "a\n", "Zürich-7", "k" * 201])
+def test_a_key_that_no_header_carries_is_refused_before_anything_is_sent(key: str) -> None:
+    answers = Answers(ok())
+    with pytest.raises(BadHeaderError):
+        answers.client().allocate(
+            "acme", to="wallet:acme", amount_utok=1, reason="r", idempotency_key=key
+        )
+    assert answers.requests == []
+
+
+def test_an_api_key_of_other_characters_is_refused() -> None:
+    with pytest.raises(BadHeaderError):
+        Client("https://aem.test", "aem_schlüssel")
 
 
 def test_the_last_503_is_told_as_what_it_is() -> None:
