@@ -2,18 +2,25 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import Column, ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from ledger.store.tables import accounts, transfers
+
+
+def _has_transfer(side: Column[str]) -> ColumnElement[bool]:
+    """Look for one; an ``EXISTS`` may be planned as a reading of the whole journal."""
+    first = select(transfers.c.id).where(side == accounts.c.code).limit(1)
+    return first.correlate(accounts).scalar_subquery().is_not(None)
+
 
 IS_TOUCHED = or_(
     accounts.c.credits_posted > 0,
     accounts.c.debits_posted > 0,
     accounts.c.debits_held > 0,
     accounts.c.credits_held > 0,
-    exists().where(transfers.c.debit == accounts.c.code),  # a hold that was voided
-    exists().where(transfers.c.credit == accounts.c.code),
+    _has_transfer(transfers.c.debit),  # a hold that was voided
+    _has_transfer(transfers.c.credit),
 )
 """Whether a transfer or hold ever touched an account. Others have a row because a posting that was
 refused, or had nothing for them, locked them."""
