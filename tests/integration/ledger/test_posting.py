@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from aem.proof import NotCanonicalError
 from core.database import metadata
+from core.errors import InvariantViolatedError
 from ledger import (
     Batch,
     BatchError,
@@ -26,6 +27,7 @@ from ledger import (
 )
 from ledger.domain import ExpireHold
 from tests.fakes.bank import TOKEN, Bank
+from tests.fakes.intruder import tamper
 
 WALLET = "wallet:acme.bot"
 ESCROW = "escrow:order-1"
@@ -64,6 +66,15 @@ def test_a_batch_sent_again_days_later_has_the_same_transfers(funded: Bank) -> N
     )
     again = funded.post(move(5), hold(2), key="whole")
     assert again == replace(whole, is_replay=True)
+
+
+def test_a_batch_whose_transfers_are_gone_is_a_defect_and_posts_nothing(funded: Bank) -> None:
+    funded.post(move(5))
+    with funded.database.writing_engine.begin() as connection:
+        tamper(connection, "UPDATE ledger_batches SET at = '2026-01-05T09:00:01.000000Z'")
+    with pytest.raises(InvariantViolatedError, match="post:key"):
+        funded.post(move(5))
+    assert funded.balance(ESCROW) == 5
 
 
 def test_transfers_are_named_in_the_order_of_their_instants(funded: Bank) -> None:
