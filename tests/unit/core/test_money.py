@@ -55,6 +55,12 @@ def test_a_refusal_says_why(text: str, why: str) -> None:
             parse_usd(text)
 
 
+def test_the_largest_amount_is_the_last_that_is_read() -> None:
+    assert parse_tokens(format_tokens(MAX_AMOUNT)) == MAX_AMOUNT
+    with pytest.raises(AmountError):
+        parse_tokens(format_tokens(MAX_AMOUNT + 1))
+
+
 def test_a_negative_amount_is_written_with_its_sign() -> None:
     assert format_tokens(-1_500_000) == "-1.5"
     assert format_usd(-1) == "-0.000000001"
