@@ -47,8 +47,8 @@ class TokenAuditor:
                 f"the root budget {budget.root} has no daily limit yet: set one, with a rate"
             )
         rate = ExchangeRate(utok_per_usd=setting.utok_per_usd or 0)
-        # Burning comes first in every order: an attempt that is admitted after this in the same
-        # transaction locks it, and one that is settled meanwhile holds it and wants the treasury.
+        # The burn account stands before these: an attempt that is admitted next in this
+        # transaction locks it; one that is settled meanwhile has it, and wants the treasury.
         codes = (BURN.code(), *_fiat_sides(budget, day), *_token_sides(budget))
         reserve = journal.lock_accounts(session, codes)[budget.reserve]
         circulating_utok = store.circulating_utok(session)

@@ -47,7 +47,7 @@ def _commands(file: BinaryIO, *, as_json: bool) -> list[dict[str, Any]]:
     for number, line in enumerate(file, start=1):
         try:
             command = parse_json(line)
-            json.dumps(command, allow_nan=False, ensure_ascii=False).encode()
+            json.dumps(command, allow_nan=False, ensure_ascii=False).encode()  # as it is sent
         except (MalformedError, ValueError) as error:
             told = f"line {number} of {file.name} cannot be sent: {error}"
             fail(told, ExitCode.BAD_INPUT, as_json=as_json, line=number)

@@ -78,8 +78,12 @@ def sweep(bank: Bank, name: str) -> None:
         bank.do(bank.metering.lose, attempt_id=attempt.id)
 
 
-def kill_at_moments(bank: Bank, folder: Path, plan: Script, stride: int) -> None:
-    """Run the script once for each moment, be killed there, and finish the work or sweep."""
+def kill_at_moments(bank: Bank, folder: Path, plan: Script, stride: int) -> tuple[int, int]:
+    """Run the script once for each moment, be killed there, and finish the work or sweep.
+
+    Returns:
+        How many runs were killed, and of how many: one that has less to do ends before its moment.
+    """
 
     def run(name: str, burns_at: int) -> tuple[int | None, list[str]]:
         place, told = Place.of(bank, folder / "keys"), folder / f"told-{name}"
@@ -103,7 +107,7 @@ def kill_at_moments(bank: Bank, folder: Path, plan: Script, stride: int) -> None
         name = f"k{number}"
         code, acknowledged = run(name, number)
         killed += code == -9
-        assert code == -9 or (code == 0 and acknowledged == list(STEPS))  # fewer alerts, say
+        assert code == -9 or (code == 0 and acknowledged == list(STEPS))
         assert acknowledged == list(STEPS)[: len(acknowledged)]
         check_steps(bank, name, plan, acknowledged, is_over=False)
         if turn % 2:
@@ -113,7 +117,7 @@ def kill_at_moments(bank: Bank, folder: Path, plan: Script, stride: int) -> None
             sweep(bank, name)
         assert bank.account(WALLET).debits_held == 0
         assert bank.account("escrow:order-1").credits_held == 0
-    assert killed > len(chosen) * 0.9
+    return killed, len(chosen)
 
 
 some_and_all = pytest.mark.parametrize(
@@ -125,7 +129,8 @@ some_and_all = pytest.mark.parametrize(
 def test_a_process_killed_at_any_moment_loses_nothing_and_doubles_nothing(
     funded: Bank, tmp_path: Path, stride: int
 ) -> None:
-    kill_at_moments(funded, tmp_path, ENFORCED, stride)
+    killed, runs = kill_at_moments(funded, tmp_path, ENFORCED, stride)
+    assert killed == runs
     assert funded.verify().verified
 
 
@@ -133,7 +138,8 @@ def test_a_process_killed_at_any_moment_loses_nothing_and_doubles_nothing(
 def test_a_process_killed_while_it_lends_leaves_no_loan_without_its_work(
     funded: Bank, tmp_path: Path, stride: int
 ) -> None:
-    kill_at_moments(funded.observing, tmp_path, OBSERVED, stride)
+    killed, runs = kill_at_moments(funded.observing, tmp_path, OBSERVED, stride)
+    assert killed > 0.9 * runs  # an alert is raised once a day: later runs have less to do
     assert funded.balance("overdraft:acme.bot") == 0  # of what was lent, nothing was used
     used_by_day = liabilities(funded)
     assert any(used_nusd > 10 * USD for used_nusd in used_by_day.values())
